@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The chipset of the PC: interrupt controllers, timers, UARTs and the small registers, modelled in the
+ * vCPU's own process because they are hot and hold no host resource. State lives in the machine page
+ * (struct abi_chipset_state), never in private variables, so it can be inspected and saved.
+ *
+ * Called from the vCPU thread (register accesses, interrupt acknowledge) and from the pump thread
+ * (timers, MSIs, serial input). Every function takes the chipset's one lock itself, except
+ * chipset_intr_pending, which is one relaxed load.
+ */
+#ifndef BULKHEAD_CPU_WORKER_CHIPSET_H
+#define BULKHEAD_CPU_WORKER_CHIPSET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "ipc/abi/machine-page.h"
+
+enum chipset_event { CHIPSET_EV_POWEROFF, CHIPSET_EV_RESET, CHIPSET_EV_SLEEP };
+
+struct chipset_host { /* what the chipset needs from the worker */
+    void *opaque;
+    /* The interrupt line of vCPU n rose: make it look (exit request, wake from HLT). Any thread. */
+    void (*vcpu_kick)(void *opaque, unsigned vcpu);
+    /* A timer's deadline moved earlier: the pump must call chipset_timers_run again. Any thread. */
+    void (*timer_rearm)(void *opaque);
+    void (*event)(void *opaque, enum chipset_event ev);       /* power-off, reset: tell the vmm */
+    void (*serial_doorbell)(void *opaque);                    /* char ring changed: tell the vmm */
+    uint64_t (*now_ns)(void *opaque);                         /* guest virtual time */
+    uint64_t (*guest_tsc)(void *opaque, unsigned vcpu);       /* for TSC deadline */
+    uint64_t (*tsc_to_ns)(void *opaque, unsigned vcpu, uint64_t tsc); /* virtual time of that TSC value */
+};
+
+struct chipset;
+/* One per process. Does not reset: call chipset_reset for power-on. */
+struct chipset *chipset_init(struct abi_machine_page *page, const struct chipset_host *host);
+void chipset_reset(struct chipset *cs);
+
+/* Port space. claims: the chipset answers this port itself (else the address map decides; unclaimed
+ * ports read all-ones). PCI config ports 0xCF8/0xCFC are handled in mmio/, not here. */
+bool chipset_io_claims(struct chipset *cs, uint16_t port);
+uint32_t chipset_io_read(struct chipset *cs, uint16_t port, unsigned size);
+void chipset_io_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t value);
+
+/* Memory space: IOAPIC (0xFEC00000), HPET (0xFED00000), and the LAPIC page at the APIC base. */
+bool chipset_mmio_claims(struct chipset *cs, unsigned vcpu, uint64_t gpa);
+uint64_t chipset_mmio_read(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigned size);
+void chipset_mmio_write(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigned size, uint64_t value);
+
+/* MSRs: IA32_APIC_BASE (0x1B), IA32_TSC_DEADLINE (0x6E0), x2APIC 0x800-0x8FF. false: raise #GP. */
+bool chipset_msr_read(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t *value);
+bool chipset_msr_write(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t value);
+uint64_t chipset_cr8_read(struct chipset *cs, unsigned vcpu);
+void chipset_cr8_write(struct chipset *cs, unsigned vcpu, uint64_t value);
+
+/* Is an interrupt deliverable to this vCPU (IRR above PPR, or an ExtINT from the PIC)? Relaxed load. */
+bool chipset_intr_pending(struct chipset *cs, unsigned vcpu);
+/* Acknowledge it: vector 0-255, or -1 if it went away. */
+int chipset_intr_ack(struct chipset *cs, unsigned vcpu);
+bool chipset_nmi_take(struct chipset *cs, unsigned vcpu);
+
+void chipset_gsi_set(struct chipset *cs, unsigned gsi, bool level);
+void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data);
+
+/* Pump thread: run what is due; returns the next deadline in virtual ns, UINT64_MAX for none. */
+uint64_t chipset_timers_run(struct chipset *cs);
+void chipset_serial_input(struct chipset *cs);  /* rx rings may have data, tx rings may have room */
+void chipset_power_button(struct chipset *cs);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vCPU as the interpreter sees it: hot state first, then the soft TLB, then the shared
+ * architectural state (ipc/abi/vcpu-state.h). While the vCPU runs, general registers, rip and flags
+ * live here; cpu_state_save/cpu_state_load move them to and from the shared page at pauses.
+ */
+#ifndef BULKHEAD_CPU_WORKER_RUN_CPU_H
+#define BULKHEAD_CPU_WORKER_RUN_CPU_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "ipc/abi/codepage.h"
+#include "ipc/abi/machine-page.h"
+#include "ipc/abi/vcpu-state.h"
+
+struct cpu;
+struct op;
+struct block;
+struct chipset;
+
+/* An operation handler: executes *o, returns the next operation, or NULL to leave the block (c->rip is
+ * then the next instruction). A fault leaves through cpu_raise (longjmp): no state may have been
+ * committed before the last access that can fault. */
+typedef const struct op *(*op_fn)(struct cpu *c, const struct op *o);
+
+enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+       REG_ZERO = 16,  /* always 0: absent base or index */
+       REG_BLOCK = 17, /* rip of the block being executed: base of rip-relative operands */
+       REG_COUNT = 18 };
+
+struct op { /* 40 bytes */
+    op_fn fn;
+    uint64_t imm;   /* immediate, sign-extended; or private to the handler */
+    int32_t disp;
+    uint8_t dst;    /* register operands: GPR number (8-bit operands: byte offset into gpr[], so that */
+    uint8_t src;    /* AH is 1), XMM/MMX/ST number, whatever the handler expects */
+    uint8_t base, index, scale; /* memory operand: gpr[base] + (gpr[index] << scale) + disp + segbase */
+    uint8_t seg;    /* enum abi_seg used for its base; ABI_SEG_FLAT where the base is 0 */
+    uint8_t ea;     /* 0: 64-bit flat address arithmetic; else EA_* bits: ask cpu_ea_slow */
+    uint8_t len;    /* bytes of the instruction */
+    uint16_t off;   /* of the instruction from the block's first byte */
+    uint16_t aux;   /* private to the handler */
+    uint32_t next_off; /* off + len: where the next instruction starts, from the block's first byte */
+    uint32_t aux2;
+};
+#define ABI_SEG_FLAT 8 /* segbase[8] == 0 for ever */
+#define EA_16      1u  /* 16-bit address size */
+#define EA_32      2u  /* 32-bit address size */
+#define EA_LEGACY  4u  /* not 64-bit mode: check segment limit and type, wrap at 4 GiB */
+#define EA_STACK   8u  /* faults are #SS */
+
+#define TLB_BITS 10
+#define TLB_SIZE (1u << TLB_BITS)
+#define TLB_INVALID (~0ull)
+struct tlb_entry {    /* tag = virtual page | context number; compared against page of last byte */
+    uint64_t rtag, wtag, xtag;
+    uintptr_t addend; /* host address = virtual address + addend */
+};
+
+#define JC_SIZE 4096u /* jump cache entries */
+struct jc_entry {
+    uint64_t rip;
+    uint32_t ctx;
+    uint32_t mode;
+    struct block *block;
+};
+
+/* Flags of the guest while running: `fl` holds the six arithmetic flags exactly as the host produced
+ * them: bit 0 = OF (SETO), bits 8-15 = AH of LAHF (SF ZF - AF - PF - CF). Everything else of RFLAGS
+ * (DF, IF, TF, IOPL, NT, RF, VM, AC, ID, ...) is in `eflags`. */
+#define FL_CF 0x0100u
+#define FL_PF 0x0400u
+#define FL_AF 0x1000u
+#define FL_ZF 0x4000u
+#define FL_SF 0x8000u
+#define FL_OF 0x0001u
+
+struct cpu {
+    uint64_t gpr[REG_COUNT];
+    uint32_t fl;
+    volatile uint32_t exit_request; /* set by any thread: look at cpu->work at the next boundary */
+    uint64_t segbase[9];            /* enum abi_seg order, [8] = 0 */
+    uint64_t eflags;
+    uint64_t rip;                   /* valid outside blocks and at block ends */
+    uint32_t ctx;                   /* TLB context: user bit and address-space generation */
+    uint32_t mode;                  /* MODE_*: what decoding depends on */
+    uint32_t mem_user;              /* 1: data accesses are made with user rights */
+    uint32_t cpl;
+    uint64_t insns;                 /* retired instructions, whole blocks */
+    const struct op *cur;           /* operation that is accessing memory, for faults */
+    struct abi_codepage *cp;
+    uint32_t cp_seq;
+    struct abi_vcpu_state *s;       /* shared state: control registers, segments, FP, ... */
+    uint64_t mxcsr_ok;
+    struct tlb_entry tlb[TLB_SIZE];
+    struct jc_entry jc[JC_SIZE];
+    /* cold */
+    sigjmp_buf *unwind; /* where cpu_raise goes */
+    struct {
+        int vector;     /* pending exception, -1 none */
+        uint32_t error;
+        bool has_error, soft;
+        uint64_t cr2;
+    } exc;
+    struct chipset *chipset;
+    struct abi_machine_page *page;
+    struct mmu_host *mem;
+    unsigned index;
+    uint32_t asid_next;
+    struct { uint64_t pcid; uint32_t gen; uint32_t age; } asid[8];
+    volatile uint32_t intr_wake; /* futex word for HLT */
+    volatile uint32_t pause_req, paused; /* pump <-> vCPU thread */
+    uint64_t lg_filter; /* which 2 MiB regions (hashed) have pieces of large pages in the TLB */
+};
+
+/* What decoded code depends on. */
+#define MODE_64   0x01u /* CS.L in IA-32e mode */
+#define MODE_CS32 0x02u /* CS.D */
+#define MODE_SS32 0x04u /* SS.B */
+#define MODE_PE   0x08u /* protected (not real, not VM86) */
+#define MODE_VM86 0x10u
+#define MODE_USER 0x20u /* CPL 3 */
+#define MODE_LMA  0x40u
+#define MODE_EM   0x80u  /* CR0.EM */
+#define MODE_TS   0x100u /* CR0.TS: FP and SIMD raise #NM */
+#define MODE_TF   0x200u
+#define MODE_OSFXSR 0x400u
+#define MODE_OSXSAVE 0x800u
+
+/* Exceptions: never return. rip of the faulting instruction is taken from c->cur. */
+void cpu_raise(struct cpu *c, const struct op *o, int vector) __attribute__((noreturn));
+void cpu_raise_err(struct cpu *c, const struct op *o, int vector, uint32_t error)
+    __attribute__((noreturn));
+void cpu_raise_pf(struct cpu *c, const struct op *o, uint64_t va, uint32_t error)
+    __attribute__((noreturn));
+
+enum { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP,
+       VEC_SS, VEC_GP, VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM };
+
+/* RFLAGS as the guest sees them, and setting all of them. */
+uint64_t cpu_rflags(const struct cpu *c);
+void cpu_set_rflags(struct cpu *c, uint64_t v);
+
+#endif

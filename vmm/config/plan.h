@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine plan: what the command line asked for, checked and complete, before any process exists.
+ * Written by config/, frozen afterwards, read by everybody in the vmm. Holds no run-time state.
+ */
+#ifndef BULKHEAD_VMM_CONFIG_PLAN_H
+#define BULKHEAD_VMM_CONFIG_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PLAN_DISKS_MAX  16
+#define PLAN_NETS_MAX   8
+#define PLAN_SERIAL_MAX 4
+#define PLAN_MON_MAX    8
+#define PLAN_FWD_MAX    32
+#define PLAN_CHAR_MAX   16
+
+enum plan_char_kind { CHAR_NONE, CHAR_NULL, CHAR_STDIO, CHAR_FILE, CHAR_UNIX, CHAR_TCP, CHAR_PTY };
+struct plan_chardev { /* a host end for a serial port or a monitor */
+    enum plan_char_kind kind;
+    bool mux;         /* Ctrl-a keys and sharing (stdio with monitor) */
+    bool server, wait, append, signal;
+    char id[64], path[256], host[128];
+    uint16_t port;
+};
+struct plan_monitor {
+    bool qmp, pretty;
+    int chardev; /* index into chardev[] */
+};
+struct plan_disk { /* -drive or -blockdev, seen by the guest through a virtio-blk function */
+    char id[64];       /* drive/node id, "virtio0" style by default */
+    char qdev_id[64];  /* -device id= */
+    char file[512];
+    bool readonly, share_rw;
+    bool discard;      /* discard=unmap */
+    char cache[16];    /* writeback | writethrough | none | directsync | unsafe */
+    char serial[24];
+    int pci_slot;      /* addr=, -1 automatic */
+    int pci_fn;
+    bool disable_legacy, disable_modern;
+    bool used;         /* has a device */
+};
+struct plan_hostfwd {
+    bool udp;
+    char host_addr[48], guest_addr[48];
+    uint16_t host_port, guest_port;
+};
+struct plan_net { /* one netdev plus the card attached to it */
+    char id[64];
+    char qdev_id[64];
+    char backend[16];   /* "user" */
+    uint8_t mac[6];
+    bool restricted, ipv4, ipv6, link_down;
+    char net[48], host[48], dhcpstart[48], dns[48], hostname[64], domainname[64], tftp[256],
+        bootfile[128], ipv6_net[64], ipv6_host[64], ipv6_dns[64], dnssearch[8][64];
+    unsigned n_dnssearch, n_hostfwd;
+    struct plan_hostfwd hostfwd[PLAN_FWD_MAX];
+    int pci_slot, pci_fn;
+    bool disable_legacy, disable_modern;
+    bool has_card;
+};
+enum plan_sandbox { PLAN_SBX_REQUIRE, PLAN_SBX_REDUCED, PLAN_SBX_OFF };
+struct plan {
+    char name[32];
+    char uuid[37];
+    char machine[32]; /* "pc" */
+    char cpu[64];
+    uint64_t mem;     /* bytes */
+    unsigned smp;
+    char kernel[512], initrd[512];
+    char append[2048];
+    bool no_reboot, no_shutdown, start_paused, nodefaults, daemonize;
+    char rtc_base[32];
+    char pidfile[256];
+    enum plan_sandbox sandbox;
+    char display[16]; /* "none" */
+    bool nographic;
+    unsigned n_disk, n_net, n_mon, n_char;
+    struct plan_disk disk[PLAN_DISKS_MAX];
+    struct plan_net net[PLAN_NETS_MAX];
+    int serial[PLAN_SERIAL_MAX]; /* index into chardev[], -1 = no UART */
+    struct plan_monitor mon[PLAN_MON_MAX];
+    struct plan_chardev chardev[PLAN_CHAR_MAX];
+};
+
+/* 0: go on. 1: a help or version text was printed, exit 0. -1: an error line is on stderr, exit 1. */
+int plan_parse(struct plan *p, int argc, char **argv);
+
+#endif

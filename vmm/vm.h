@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The running VM as the rest of the vmm sees it: run state, the operations a monitor may ask for, and
+ * what can be reported. Implemented by vmm/supervise and vmm/main. One VM per process, one thread.
+ */
+#ifndef BULKHEAD_VMM_VM_H
+#define BULKHEAD_VMM_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "ipc/abi/machine-page.h"
+#include "ipc/loop.h"
+#include "vmm/config/plan.h"
+
+enum vm_run_state { VM_PRELAUNCH, VM_RUNNING, VM_PAUSED, VM_SHUTDOWN, VM_INTERNAL_ERROR };
+const char *vm_run_state_name(enum vm_run_state s); /* QEMU's names: "prelaunch", "running", ... */
+
+enum child_state { CHILD_ABSENT, CHILD_SPAWNING, CHILD_HANDSHAKE, CHILD_RUNNING, CHILD_STOPPING,
+                   CHILD_DEAD, CHILD_BACKOFF, CHILD_FAILED };
+struct child_info { /* one line of `info processes` / query-processes */
+    const char *role; /* "vmm", "spawner", "cpu-worker", "block", "net", "ui" */
+    const char *id;
+    int pid;
+    uint32_t uid;
+    const char *state;
+    unsigned restarts;
+    uint32_t generation;
+    uint64_t uptime_ms, rss_kib;
+    /* sandbox report */
+    uint32_t layers; /* SPAWN_LAYER_* */
+    uint64_t cap_eff;
+    int seccomp, no_new_privs;
+};
+
+struct vm {
+    struct plan plan;
+    struct ipc_loop loop;
+    struct abi_machine_page *page;
+    uint8_t *ram; /* whole RAM memfd, mapped read-write */
+    uint64_t ram_size;
+    int ram_fd, page_fd, codepage_fd;
+    int kick_fd[ABI_KICK_MAX], call_fd[ABI_CALL_MAX]; /* allocated with vm_alloc_kicks/calls */
+    unsigned n_kick, n_call;
+    int doorbell_vmm, doorbell_worker; /* eventfds */
+    enum vm_run_state state;
+    int exit_status;
+};
+
+/* Operations: return 0, or -errno after setting a message for the user. Asynchronous where noted. */
+int vm_stop(struct vm *vm);             /* RUNNING -> PAUSED, acknowledged by the worker */
+int vm_cont(struct vm *vm);
+int vm_reset(struct vm *vm);            /* system_reset */
+void vm_powerdown(struct vm *vm);       /* ACPI power button */
+void vm_quit(struct vm *vm);            /* end the process tree; exit status 0 */
+unsigned vm_children(struct vm *vm, struct child_info *out, unsigned max);
+int vm_device_restart(struct vm *vm, const char *id); /* kill and bring back a device process */
+
+/* Host end of the UARTs (vmm/monitor's chardevs use these; vm implements them over the char rings). */
+/* Bytes of guest output of serial port n: returns count; 0 = empty. */
+unsigned vm_serial_read(struct vm *vm, unsigned n, uint8_t *buf, unsigned len);
+/* Input for the guest: returns how many were taken (ring full otherwise). */
+unsigned vm_serial_write(struct vm *vm, unsigned n, const uint8_t *buf, unsigned len);
+void vm_serial_break(struct vm *vm, unsigned n);
+
+/* Events to management: kept by monitor/, called by anyone in the vmm. data is a JSON object or NULL. */
+void qmp_event(struct vm *vm, const char *name, const char *json_data);
+
+/* Entry points of monitor/ (chardevs, HMP, QMP), called by main and the loop. */
+int monitor_init(struct vm *vm, char *err, size_t errlen); /* opens chardevs; waits for wait=on servers */
+void monitor_serial_poll(struct vm *vm); /* serial output may be waiting (worker rang the doorbell) */
+void monitor_fini(struct vm *vm);        /* restores the terminal */
+
+/* machine/ and frontend/: */
+int machine_build(struct vm *vm, char *err, size_t errlen);  /* PCI, ACPI, devices, kernel images read */
+int machine_reset(struct vm *vm);      /* images back into RAM, PCI to power-on, vCPU boot state */
+void machine_mailbox(struct vm *vm);   /* answer every pending mailbox request */
+/* A device process of this id is up: fd is the vmm's end of its vhost-user socket (taken over). */
+int machine_backend_up(struct vm *vm, const char *id, int fd);
+void machine_backend_down(struct vm *vm, const char *id);     /* died; a successor will come */
+void machine_backend_failed(struct vm *vm, const char *id);   /* given up: NEEDS_RESET / link down */
+unsigned machine_info_pci(struct vm *vm, char *out, unsigned len); /* text for `info pci` */
+
+/* resources of the machine page */
+int vm_alloc_kicks(struct vm *vm, unsigned n); /* first slot, or -1 */
+int vm_alloc_calls(struct vm *vm, unsigned n);
+
+#endif
