@@ -60,9 +60,8 @@ struct tlb_entry {    /* tag = virtual page | context number; compared against p
 
 #define JC_SIZE 4096u /* jump cache entries */
 struct jc_entry {
-    uint64_t rip;
-    uint32_t ctx;
-    uint32_t mode;
+    uint64_t lip; /* linear address of the block's first byte */
+    uint64_t key; /* cpu->jc_key at the time it was entered */
     struct block *block;
 };
 
@@ -88,11 +87,12 @@ struct cpu {
     uint32_t mem_user;              /* 1: data accesses are made with user rights */
     uint32_t cpl;
     uint64_t insns;                 /* retired instructions, whole blocks */
-    const struct op *cur;           /* operation that is accessing memory, for faults */
+    uint64_t jc_key;                /* generation, context and mode: what a jump cache entry must match */
+    struct op *link_slot;           /* terminator slot waiting for its target block, or NULL */
+    uint64_t link_lip;              /* linear address of the block that holds link_slot */
     struct abi_codepage *cp;
     uint32_t cp_seq;
     struct abi_vcpu_state *s;       /* shared state: control registers, segments, FP, ... */
-    uint64_t mxcsr_ok;
     struct tlb_entry tlb[TLB_SIZE];
     struct jc_entry jc[JC_SIZE];
     /* cold */
@@ -107,11 +107,21 @@ struct cpu {
     struct abi_machine_page *page;
     struct mmu_host *mem;
     unsigned index;
-    uint32_t asid_next;
+    uint32_t asid_next, asid_age;
     struct { uint64_t pcid; uint32_t gen; uint32_t age; } asid[8];
     volatile uint32_t intr_wake; /* futex word for HLT */
     volatile uint32_t pause_req, paused; /* pump <-> vCPU thread */
-    uint64_t lg_filter; /* which 2 MiB regions (hashed) have pieces of large pages in the TLB */
+    uint64_t lg_filter; /* which 1 GiB regions (hashed) have pieces of large pages in the TLB */
+    uint64_t jc_gen;
+    uint64_t tlb_gpa[TLB_SIZE]; /* guest physical page of each entry; bit 0: piece of a large page */
+    uint8_t *tlb_host_x[TLB_SIZE]; /* host page for fetches */
+    struct block_cache *blocks;
+    bool delivering;            /* an event is being delivered: exceptions combine */
+    int deliver_vector;
+    bool shutdown;
+    const char *internal_error; /* what the vCPU cannot do, or NULL */
+    unsigned soft_len;          /* length of the INT instruction being delivered */
+    uint32_t flush_req;         /* another thread asks for tlb_flush_all */
 };
 
 /* What decoded code depends on. */
@@ -128,12 +138,15 @@ struct cpu {
 #define MODE_OSFXSR 0x400u
 #define MODE_OSXSAVE 0x800u
 
-/* Exceptions: never return. rip of the faulting instruction is taken from c->cur. */
+/* Exceptions: never return. The faulting instruction is o: rip = gpr[REG_BLOCK] + o->off. */
 void cpu_raise(struct cpu *c, const struct op *o, int vector) __attribute__((noreturn));
 void cpu_raise_err(struct cpu *c, const struct op *o, int vector, uint32_t error)
     __attribute__((noreturn));
 void cpu_raise_pf(struct cpu *c, const struct op *o, uint64_t va, uint32_t error)
     __attribute__((noreturn));
+
+/* The guest asked for something this processor model does not have: the vCPU stops, inspectable. */
+void cpu_unsupported(struct cpu *c, const struct op *o, const char *what) __attribute__((noreturn));
 
 enum { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP,
        VEC_SS, VEC_GP, VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM };

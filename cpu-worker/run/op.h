@@ -22,7 +22,7 @@
 
 /* Address of the memory operand (linear). */
 uint64_t cpu_ea_slow(struct cpu *c, const struct op *o, unsigned size, bool write);
-static inline uint64_t op_ea(struct cpu *c, const struct op *o, unsigned size, bool write)
+static inline __attribute__((always_inline)) uint64_t op_ea(struct cpu *c, const struct op *o, unsigned size, bool write)
 {
     if (unlikely(o->ea))
         return cpu_ea_slow(c, o, size, write);
@@ -38,19 +38,19 @@ void mmu_write_bytes(struct cpu *c, const struct op *o, uint64_t va, const void 
 void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned len);
 
 /* Host pointer for an access that stays in one RAM page and is permitted, else NULL. */
-static inline void *mmu_ptr_r(struct cpu *c, uint64_t va, unsigned size)
+static inline __attribute__((always_inline)) void *mmu_ptr_r(struct cpu *c, uint64_t va, unsigned size)
 {
     const struct tlb_entry *e = &c->tlb[(va >> 12) & (TLB_SIZE - 1)];
     return likely((((va + size - 1) & ~0xfffull) | c->ctx) == e->rtag) ? (void *)(va + e->addend) : NULL;
 }
-static inline void *mmu_ptr_w(struct cpu *c, uint64_t va, unsigned size)
+static inline __attribute__((always_inline)) void *mmu_ptr_w(struct cpu *c, uint64_t va, unsigned size)
 {
     const struct tlb_entry *e = &c->tlb[(va >> 12) & (TLB_SIZE - 1)];
     return likely((((va + size - 1) & ~0xfffull) | c->ctx) == e->wtag) ? (void *)(va + e->addend) : NULL;
 }
 
 #define MMU_ACCESSORS(N, T)                                                                        \
-    static inline T mmu_ld##N(struct cpu *c, const struct op *o, uint64_t va)                      \
+    static inline __attribute__((always_inline)) T mmu_ld##N(struct cpu *c, const struct op *o, uint64_t va)                      \
     {                                                                                              \
         const void *p = mmu_ptr_r(c, va, N / 8);                                                   \
         T v;                                                                                       \
@@ -60,7 +60,7 @@ static inline void *mmu_ptr_w(struct cpu *c, uint64_t va, unsigned size)
         }                                                                                          \
         return (T)mmu_read_slow(c, o, va, N / 8);                                                  \
     }                                                                                              \
-    static inline void mmu_st##N(struct cpu *c, const struct op *o, uint64_t va, T v)              \
+    static inline __attribute__((always_inline)) void mmu_st##N(struct cpu *c, const struct op *o, uint64_t va, T v)              \
     {                                                                                              \
         void *p = mmu_ptr_w(c, va, N / 8);                                                         \
         if (likely(p))                                                                             \
@@ -74,7 +74,7 @@ MMU_ACCESSORS(32, uint32_t)
 MMU_ACCESSORS(64, uint64_t)
 #undef MMU_ACCESSORS
 
-static inline void mmu_ld128(struct cpu *c, const struct op *o, uint64_t va, void *out)
+static inline __attribute__((always_inline)) void mmu_ld128(struct cpu *c, const struct op *o, uint64_t va, void *out)
 {
     const void *p = mmu_ptr_r(c, va, 16);
     if (likely(p))
@@ -82,7 +82,7 @@ static inline void mmu_ld128(struct cpu *c, const struct op *o, uint64_t va, voi
     else
         mmu_read_bytes(c, o, va, out, 16);
 }
-static inline void mmu_st128(struct cpu *c, const struct op *o, uint64_t va, const void *v)
+static inline __attribute__((always_inline)) void mmu_st128(struct cpu *c, const struct op *o, uint64_t va, const void *v)
 {
     void *p = mmu_ptr_w(c, va, 16);
     if (likely(p))

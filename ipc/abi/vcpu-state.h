@@ -50,6 +50,7 @@ struct abi_vcpu_state {
     uint64_t pat, tsc_aux, xcr0, misc_enable;
     uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
     uint64_t tsc_adjust;
+    uint64_t spec_ctrl;
     uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
     uint32_t mxcsr;
     uint16_t fcw, fsw;

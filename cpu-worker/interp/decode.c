@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pre-decoder's entry: one Zydis decode, operand fields, then the table of the instruction's class.
+ * Owns the translation of operands; knows no semantics. What no class knows raises #UD when executed.
+ */
+#include "cpu-worker/interp/decode.h"
+#include "cpu-worker/helpers/simd.h"
+#include "cpu-worker/interp/handlers.h"
+
+static const ZydisDecoder *decoder_for(uint32_t mode)
+{
+    static ZydisDecoder dec[4];
+    static bool ready;
+    if (!ready) {
+        ZydisDecoderInit(&dec[0], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        ZydisDecoderInit(&dec[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+        ZydisDecoderInit(&dec[2], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+        ZydisDecoderInit(&dec[3], ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
+        ready = true;
+    }
+    if (mode & MODE_64)
+        return &dec[0];
+    if (mode & MODE_CS32)
+        return &dec[1];
+    return mode & MODE_PE ? &dec[2] : &dec[3];
+}
+
+uint8_t decode_gpr(ZydisRegister r)
+{
+    if (r >= ZYDIS_REGISTER_AL && r <= ZYDIS_REGISTER_BL)
+        return (uint8_t)((r - ZYDIS_REGISTER_AL) * 8);
+    if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH)
+        return (uint8_t)((r - ZYDIS_REGISTER_AH) * 8 + 1);
+    if (r >= ZYDIS_REGISTER_SPL && r <= ZYDIS_REGISTER_R15B)
+        return (uint8_t)((r - ZYDIS_REGISTER_SPL + 4) * 8);
+    if (r >= ZYDIS_REGISTER_AX && r <= ZYDIS_REGISTER_R15W)
+        return (uint8_t)(r - ZYDIS_REGISTER_AX);
+    if (r >= ZYDIS_REGISTER_EAX && r <= ZYDIS_REGISTER_R15D)
+        return (uint8_t)(r - ZYDIS_REGISTER_EAX);
+    if (r >= ZYDIS_REGISTER_RAX && r <= ZYDIS_REGISTER_R15)
+        return (uint8_t)(r - ZYDIS_REGISTER_RAX);
+    return REG_ZERO;
+}
+uint8_t decode_seg(ZydisRegister r)
+{
+    return (uint8_t)(r - ZYDIS_REGISTER_ES); /* ES CS SS DS FS GS, the hardware's order */
+}
+
+static void operand_segment(struct decoding *d, const ZydisDecodedOperand *m)
+{
+    struct op *o = d->o;
+    uint8_t seg = decode_seg(m->mem.segment);
+    if (!d->m64) {
+        o->seg = seg;
+        o->ea |= EA_LEGACY | (seg == ABI_SS ? EA_STACK : 0);
+    } else {
+        o->seg = seg == ABI_FS || seg == ABI_GS ? seg : ABI_SEG_FLAT;
+    }
+}
+static void operand_memory(struct decoding *d, const ZydisDecodedOperand *m)
+{
+    struct op *o = d->o;
+    int64_t disp = m->mem.disp.has_displacement ? m->mem.disp.value : 0;
+
+    o->base = decode_gpr(m->mem.base);
+    o->index = decode_gpr(m->mem.index);
+    o->scale = m->mem.scale > 1 ? (uint8_t)__builtin_ctz(m->mem.scale) : 0;
+    if (m->mem.base == ZYDIS_REGISTER_RIP || m->mem.base == ZYDIS_REGISTER_EIP) {
+        o->base = REG_BLOCK;
+        disp += o->next_off;
+    }
+    if (d->in->address_width == 16)
+        o->ea |= EA_16;
+    else if (d->in->address_width == 32 && d->m64)
+        o->ea |= EA_32;
+    else if (d->in->address_width == 32)
+        o->ea |= EA_32;
+    operand_segment(d, m);
+    o->disp = (int32_t)disp;
+}
+static void operands(struct decoding *d)
+{
+    struct op *o = d->o;
+    o->base = o->index = REG_ZERO;
+    o->seg = ABI_SEG_FLAT;
+    for (unsigned i = 0; i < d->in->operand_count_visible; i++) {
+        const ZydisDecodedOperand *p = &d->ops[i];
+        if (is_mem(p))
+            operand_memory(d, p);
+        else if (is_imm(p))
+            o->imm = p->imm.value.u;
+    }
+}
+
+static enum decode_result cannot(struct op *o, const struct decode_in *in, op_fn fn)
+{
+    o->fn = fn;
+    o->len = 1;
+    o->next_off = in->off + 1;
+    return DECODE_END;
+}
+static OP(op_too_long)
+{
+    cpu_raise_err(c, o, VEC_GP, 0);
+}
+
+enum decode_result decode_one(struct op *o, const struct decode_in *in)
+{
+    ZydisDecodedInstruction insn;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+
+    memset(o, 0, 2 * sizeof(*o));
+    o->off = (uint16_t)in->off;
+    ZyanStatus st = ZydisDecoderDecodeFull(decoder_for(in->mode), in->bytes, in->avail, &insn, ops);
+    if (st == ZYDIS_STATUS_NO_MORE_DATA && in->avail < 15)
+        return DECODE_MORE;
+    if (!ZYAN_SUCCESS(st))
+        return cannot(o, in, st == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? op_too_long : op_ud);
+
+    struct decoding d = {o, &insn, ops, in->mode, in->mode & MODE_64};
+    bool end = false;
+    o->len = insn.length;
+    o->next_off = in->off + insn.length;
+    operands(&d);
+    if (!decode_integer(&d, &end) && !decode_control(&d, &end) && !decode_system(&d, &end) &&
+        !simd_decode(o, &insn, ops, in->mode)) {
+        o->fn = op_ud;
+        end = true;
+    }
+    if (!o->fn) {
+        o->fn = op_ud;
+        end = true;
+    }
+    return end ? DECODE_END : DECODE_OK;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Model-specific registers. What is not in the table raises #GP, as on hardware. Those of the local APIC
+ * belong to the chipset.
+ */
+#include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/interp/handlers.h"
+#include "cpu-worker/interp/regs.h"
+#include "cpu-worker/run/run.h"
+
+#define EFER_WRITABLE 0xd01ull /* SCE LME LMA(ignored) NXE */
+#define EFER_LME 0x100ull
+#define EFER_LMA 0x400ull
+#define CR0_PG 0x80000000ull
+
+/* RDCL_NO IBRS_ALL SKIP_L1DFL_VMENTRY SSB_NO MDS_NO PSCHANGE_MC_NO TAA_NO SBDR_SSDP_NO FBSDP_NO PSDP_NO
+ * BHI_NO PBRSB_NO GDS_NO RFDS_NO: an interpreter executes nothing speculatively. */
+#define ARCH_CAPS                                                                                  \
+    (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 6 | 1ull << 8 |           \
+     1ull << 13 | 1ull << 14 | 1ull << 15 | 1ull << 20 | 1ull << 24 | 1ull << 26 | 1ull << 27)
+
+static bool canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+static uint64_t guest_tsc(const struct cpu *c)
+{
+    return __builtin_ia32_rdtsc() + c->s->tsc_offset;
+}
+
+/* Plain 64-bit registers of the shared state. */
+static uint64_t *plain(struct cpu *c, uint32_t msr)
+{
+    static const uint16_t fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+                                     0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+    struct abi_vcpu_state *s = c->s;
+    for (unsigned i = 0; i < 11; i++)
+        if (msr == fixed[i])
+            return &s->mtrr_fixed[i];
+    if (msr >= 0x200 && msr < 0x210)
+        return &s->mtrr_var[msr - 0x200];
+    switch (msr) {
+    case 0x174:
+        return &s->sysenter_cs;
+    case 0x175:
+        return &s->sysenter_esp;
+    case 0x176:
+        return &s->sysenter_eip;
+    case 0x1a0:
+        return &s->misc_enable;
+    case 0x2ff:
+        return &s->mtrr_def_type;
+    case 0xc0000081:
+        return &s->star;
+    case 0xc0000082:
+        return &s->lstar;
+    case 0xc0000083:
+        return &s->cstar;
+    case 0xc0000084:
+        return &s->sfmask;
+    case 0xc0000100:
+        return &s->seg[ABI_FS].base;
+    case 0xc0000101:
+        return &s->seg[ABI_GS].base;
+    case 0xc0000102:
+        return &s->kernel_gs_base;
+    case 0xc0000103:
+        return &s->tsc_aux;
+    case 0x277:
+        return &s->pat;
+    case 0x3b:
+        return &s->tsc_adjust;
+    default:
+        return NULL;
+    }
+}
+
+static bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
+{
+    uint64_t *p = plain(c, msr);
+    if (p) {
+        *v = *p;
+        return true;
+    }
+    switch (msr) {
+    case 0x10:
+        *v = guest_tsc(c);
+        return true;
+    case 0xc0000080:
+        *v = c->s->efer;
+        return true;
+    case 0xfe: /* MTRRcap: 8 variable, fixed, write combining */
+        *v = 0x508;
+        return true;
+    case 0x10a:
+        *v = ARCH_CAPS;
+        return true;
+    case 0x48:
+        *v = c->s->spec_ctrl;
+        return true;
+    case 0x8b: /* microcode revision: loaded by CPUID into the upper half */
+        *v = 1ull << 32;
+        return true;
+    case 0x17: /* platform id */
+    case 0x179: /* MCG_CAP: no banks */
+    case 0x17a:
+    case 0x17b:
+    case 0x3a: /* feature control: locked, no VMX */
+        *v = msr == 0x3a;
+        return true;
+    default:
+        return chipset_msr_read(c->chipset, c->index, msr, v);
+    }
+}
+
+static bool efer_set(struct cpu *c, uint64_t v)
+{
+    if ((v & ~EFER_WRITABLE) || (((v ^ c->s->efer) & EFER_LME) && (c->s->cr0 & CR0_PG)))
+        return false;
+    uint64_t old = c->s->efer;
+    c->s->efer = (v & ~EFER_LMA) | (old & EFER_LMA);
+    if ((old ^ v) & 0x800)
+        tlb_flush_all(c);
+    cpu_mode_update(c);
+    return true;
+}
+static bool pat_valid(uint64_t v)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        uint8_t t = (uint8_t)(v >> (i * 8));
+        if (t > 7 || t == 2 || t == 3)
+            return false;
+    }
+    return true;
+}
+static bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
+{
+    bool address = msr == 0x175 || msr == 0x176 || msr == 0xc0000082 || msr == 0xc0000083 ||
+                   (msr >= 0xc0000100 && msr <= 0xc0000102);
+    if (address && !canonical(v))
+        return false;
+    if (msr == 0x277 && !pat_valid(v))
+        return false;
+    if (msr == 0x3b)
+        c->s->tsc_offset += v - c->s->tsc_adjust;
+    uint64_t *p = plain(c, msr);
+    if (p) {
+        *p = v;
+        if (msr == 0xc0000100)
+            c->segbase[ABI_FS] = v;
+        if (msr == 0xc0000101)
+            c->segbase[ABI_GS] = v;
+        return true;
+    }
+    switch (msr) {
+    case 0x10: {
+        uint64_t delta = v - guest_tsc(c);
+        c->s->tsc_offset += delta;
+        c->s->tsc_adjust += delta;
+        return true;
+    }
+    case 0xc0000080:
+        return efer_set(c, v);
+    case 0x48:
+        if (v & ~7ull)
+            return false;
+        c->s->spec_ctrl = v;
+        return true;
+    case 0x49: /* IBPB: no predictor to flush */
+        return !(v & ~1ull);
+    case 0x8b:
+    case 0x17a:
+    case 0x17b:
+        return true;
+    default:
+        return chipset_msr_write(c->chipset, c->index, msr, v);
+    }
+}
+
+static void need_cpl0(struct cpu *c, const struct op *o)
+{
+    if (c->cpl)
+        cpu_raise_err(c, o, VEC_GP, 0);
+}
+OP(op_rdmsr)
+{
+    uint64_t v = 0;
+    need_cpl0(c, o);
+    if (!msr_read(c, (uint32_t)c->gpr[REG_RCX], &v))
+        cpu_raise_err(c, o, VEC_GP, 0);
+    c->gpr[REG_RAX] = (uint32_t)v;
+    c->gpr[REG_RDX] = v >> 32;
+    return cpu_leave(c, o);
+}
+OP(op_wrmsr)
+{
+    need_cpl0(c, o);
+    uint64_t v = (uint32_t)c->gpr[REG_RAX] | c->gpr[REG_RDX] << 32;
+    if (!msr_write(c, (uint32_t)c->gpr[REG_RCX], v))
+        cpu_raise_err(c, o, VEC_GP, 0);
+    return cpu_leave(c, o);
+}

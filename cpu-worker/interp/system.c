@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * System instructions: port I/O, HLT, interrupt flag, control and debug registers, TLB control,
+ * time stamp, descriptor table registers, segment base access. MSRs and CPUID are in files of their own.
+ */
+#include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/interp/handlers.h"
+#include "cpu-worker/interp/io-perm.h"
+#include "cpu-worker/interp/segment.h"
+#include "cpu-worker/interp/stack.h"
+#include "cpu-worker/mmio/mmio.h"
+
+#define RF_IF 0x200ull
+#define CR0_PE 1ull
+#define CR0_ET 0x10ull
+#define CR0_PG 0x80000000ull
+#define CR0_WRITABLE 0xe005003full
+#define CR4_TSD 4u
+#define CR4_PAE 0x20u
+#define CR4_UMIP 0x800u
+#define CR4_FSGSBASE 0x10000u
+#define CR4_PCIDE 0x20000u
+/* VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP FSGSBASE PCIDE SMEP */
+#define CR4_WRITABLE 0x130fffull
+#define EFER_LME 0x100u
+#define EFER_LMA 0x400u
+
+static void need_cpl0(struct cpu *c, const struct op *o)
+{
+    if (c->cpl)
+        cpu_raise_err(c, o, VEC_GP, 0);
+}
+
+/* aux = element size in bytes. I/O ends the block: a device may have raised an interrupt by it. */
+static const struct op *port_in(struct cpu *c, const struct op *o, uint16_t port)
+{
+    io_check(c, o, port, o->aux);
+    uint32_t v = pio_read(c, port, o->aux);
+    if (o->aux == 1)
+        WR8(0, (uint8_t)v);
+    else if (o->aux == 2)
+        WR16(REG_RAX, (uint16_t)v);
+    else
+        c->gpr[REG_RAX] = v;
+    return cpu_leave(c, o);
+}
+static const struct op *port_out(struct cpu *c, const struct op *o, uint16_t port)
+{
+    io_check(c, o, port, o->aux);
+    uint32_t v = (uint32_t)c->gpr[REG_RAX];
+    pio_write(c, port, o->aux, o->aux == 1 ? (uint8_t)v : o->aux == 2 ? (uint16_t)v : v);
+    return cpu_leave(c, o);
+}
+OP(op_in_i)
+{
+    return port_in(c, o, (uint8_t)o->imm);
+}
+OP(op_in_dx)
+{
+    return port_in(c, o, (uint16_t)c->gpr[REG_RDX]);
+}
+OP(op_out_i)
+{
+    return port_out(c, o, (uint8_t)o->imm);
+}
+OP(op_out_dx)
+{
+    return port_out(c, o, (uint16_t)c->gpr[REG_RDX]);
+}
+
+OP(op_hlt)
+{
+    need_cpl0(c, o);
+    c->s->halted = 1;
+    c->exit_request = 1;
+    return cpu_leave(c, o);
+}
+static void need_iopl(struct cpu *c, const struct op *o)
+{
+    if ((c->s->cr0 & 1) && c->cpl > ((c->eflags >> 12) & 3))
+        cpu_raise_err(c, o, VEC_GP, 0);
+}
+OP(op_cli)
+{
+    need_iopl(c, o);
+    c->eflags &= ~RF_IF;
+    NEXT();
+}
+/* The instruction after STI runs before any interrupt is taken. Inside a block that is so by itself,
+ * since interrupts are taken between blocks; only with nothing after it is the shadow needed. */
+OP(op_sti)
+{
+    need_iopl(c, o);
+    if (c->eflags & RF_IF)
+        NEXT();
+    c->eflags |= RF_IF;
+    if (o[1].fn != op_goto_next && !chipset_intr_pending(c->chipset, c->index))
+        NEXT();
+    c->s->intr_shadow = 1;
+    c->exit_request = 1;
+    return cpu_leave(c, o);
+}
+
+static uint64_t guest_tsc(const struct cpu *c)
+{
+    return __builtin_ia32_rdtsc() + c->s->tsc_offset;
+}
+static void tsc_allowed(struct cpu *c, const struct op *o)
+{
+    if ((c->s->cr4 & CR4_TSD) && c->cpl)
+        cpu_raise_err(c, o, VEC_GP, 0);
+}
+OP(op_rdtsc)
+{
+    tsc_allowed(c, o);
+    uint64_t t = guest_tsc(c);
+    c->gpr[REG_RAX] = (uint32_t)t;
+    c->gpr[REG_RDX] = t >> 32;
+    NEXT();
+}
+OP(op_rdtscp)
+{
+    tsc_allowed(c, o);
+    uint64_t t = guest_tsc(c);
+    c->gpr[REG_RAX] = (uint32_t)t;
+    c->gpr[REG_RDX] = t >> 32;
+    c->gpr[REG_RCX] = (uint32_t)c->s->tsc_aux;
+    NEXT();
+}
+OP(op_rdpid)
+{
+    c->gpr[o->dst] = (uint32_t)c->s->tsc_aux;
+    NEXT();
+}
+OP(op_rdpmc)
+{
+    cpu_raise_err(c, o, VEC_GP, 0); /* no counters are advertised */
+}
+OP(op_pause)
+{
+    NEXT();
+}
+
+/* Control registers: dst = GPR, src = number of the control register (and the other way round). */
+OP(op_mov_r_cr)
+{
+    need_cpl0(c, o);
+    uint64_t v = o->src == 0 ? c->s->cr0 : o->src == 2 ? c->s->cr2 : o->src == 3 ? c->s->cr3
+               : o->src == 4 ? c->s->cr4 : chipset_cr8_read(c->chipset, c->index);
+    c->gpr[o->dst] = c->mode & MODE_64 ? v : (uint32_t)v;
+    NEXT();
+}
+static void cr0_set(struct cpu *c, const struct op *o, uint64_t v)
+{
+    uint64_t old = c->s->cr0;
+    v |= CR0_ET;
+    if ((v >> 32) || ((v & CR0_PG) && !(v & CR0_PE)) || ((v & 0x20000000) && !(v & 0x40000000)))
+        cpu_raise_err(c, o, VEC_GP, 0);
+    if ((v & CR0_PG) && !(old & CR0_PG) && (c->s->efer & EFER_LME)) {
+        if (!(c->s->cr4 & CR4_PAE) || (c->s->seg[ABI_CS].attr & ABI_SEG_L))
+            cpu_raise_err(c, o, VEC_GP, 0);
+        c->s->efer |= EFER_LMA;
+    } else if (!(v & CR0_PG) && (old & CR0_PG)) {
+        if (c->mode & MODE_64)
+            cpu_raise_err(c, o, VEC_GP, 0);
+        c->s->efer &= ~(uint64_t)EFER_LMA;
+    }
+    c->s->cr0 = v & CR0_WRITABLE;
+    if ((old ^ v) & (CR0_PG | CR0_PE | 0x10000))
+        tlb_flush_all(c);
+    cs_changed(c);
+}
+static void cr3_set(struct cpu *c, const struct op *o, uint64_t v)
+{
+    uint64_t old = c->s->cr3;
+    bool pcid = c->s->cr4 & CR4_PCIDE, noflush = pcid && v >> 63;
+    if (pcid)
+        v &= ~(1ull << 63);
+    if ((c->mode & MODE_64) && (v >> 40))
+        cpu_raise_err(c, o, VEC_GP, 0);
+    c->s->cr3 = v;
+    tlb_cr3_loaded(c, old, noflush);
+}
+static void cr4_set(struct cpu *c, const struct op *o, uint64_t v)
+{
+    uint64_t old = c->s->cr4;
+    if ((v & ~CR4_WRITABLE) || (cpu_long(c) && !(v & CR4_PAE)) ||
+        ((v & CR4_PCIDE) && !(old & CR4_PCIDE) && (!cpu_long(c) || (c->s->cr3 & 0xfff))))
+        cpu_raise_err(c, o, VEC_GP, 0);
+    c->s->cr4 = v;
+    if ((old ^ v) & 0x1200b0) /* PSE PAE PGE PCIDE SMEP */
+        tlb_flush_all(c);
+    cs_changed(c);
+}
+OP(op_mov_cr_r)
+{
+    need_cpl0(c, o);
+    uint64_t v = c->mode & MODE_64 ? c->gpr[o->src] : (uint32_t)c->gpr[o->src];
+    switch (o->dst) {
+    case 0:
+        cr0_set(c, o, v);
+        break;
+    case 2:
+        c->s->cr2 = v;
+        break;
+    case 3:
+        cr3_set(c, o, v);
+        break;
+    case 4:
+        cr4_set(c, o, v);
+        break;
+    default:
+        if (v > 15)
+            cpu_raise_err(c, o, VEC_GP, 0);
+        chipset_cr8_write(c->chipset, c->index, v);
+        c->exit_request = 1;
+        break;
+    }
+    return cpu_leave(c, o);
+}
+OP(op_clts)
+{
+    need_cpl0(c, o);
+    c->s->cr0 &= ~8ull;
+    cpu_mode_update(c);
+    return cpu_leave(c, o);
+}
+static const struct op *lmsw(struct cpu *c, const struct op *o, uint16_t v)
+{
+    need_cpl0(c, o);
+    cr0_set(c, o, (c->s->cr0 & ~0xeull) | (v & 0xf)); /* PE can be set, not cleared */
+    return cpu_leave(c, o);
+}
+OP(op_lmsw_r)
+{
+    return lmsw(c, o, (uint16_t)c->gpr[o->src]);
+}
+OP(op_lmsw_m)
+{
+    return lmsw(c, o, mmu_ld16(c, o, op_ea(c, o, 2, false)));
+}
+static void umip_check(struct cpu *c, const struct op *o)
+{
+    if ((c->s->cr4 & CR4_UMIP) && c->cpl)
+        cpu_raise_err(c, o, VEC_GP, 0);
+}
+static void store_reg(struct cpu *c, const struct op *o, uint64_t v)
+{
+    if (o->aux == 16)
+        WR16(o->dst, (T16)v);
+    else
+        c->gpr[o->dst] = o->aux == 32 ? (T32)v : v;
+}
+OP(op_smsw_r)
+{
+    umip_check(c, o);
+    store_reg(c, o, c->s->cr0);
+    NEXT();
+}
+OP(op_smsw_m)
+{
+    umip_check(c, o);
+    mmu_st16(c, o, op_ea(c, o, 2, true), (T16)c->s->cr0);
+    NEXT();
+}
+
+OP(op_mov_r_dr)
+{
+    need_cpl0(c, o);
+    unsigned n = o->src == 4 || o->src == 5 ? o->src + 2u : o->src;
+    c->gpr[o->dst] = c->mode & MODE_64 ? c->s->dr[n] : (uint32_t)c->s->dr[n];
+    NEXT();
+}
+OP(op_mov_dr_r)
+{
+    need_cpl0(c, o);
+    unsigned n = o->dst == 4 || o->dst == 5 ? o->dst + 2u : o->dst;
+    uint64_t v = c->gpr[o->src];
+    if (n >= 6 && (c->mode & MODE_64) && v >> 32)
+        cpu_raise_err(c, o, VEC_GP, 0);
+    if (n == 6)
+        v = (v & 0xe00f) | 0xffff0ff0;
+    if (n == 7)
+        v = (v & 0xffff2fff) | 0x400;
+    c->s->dr[n] = v;
+    return cpu_leave(c, o);
+}
+
+OP(op_invlpg)
+{
+    need_cpl0(c, o);
+    tlb_flush_page(c, c->gpr[o->base] + (c->gpr[o->index] << o->scale) + (int64_t)o->disp +
+                          c->segbase[o->seg]);
+    return cpu_leave(c, o);
+}
+/* INVPCID: types 0 (address), 1 (context), 2 (all with globals), 3 (all). */
+OP(op_invpcid)
+{
+    need_cpl0(c, o);
+    uint64_t ea = op_ea(c, o, 16, false), type = c->gpr[o->dst], d[2];
+    mmu_read_bytes(c, o, ea, d, 16);
+    if (type > 3 || (type <= 1 && (d[0] >> 12 || (d[0] && !(c->s->cr4 & CR4_PCIDE)))))
+        cpu_raise_err(c, o, VEC_GP, 0);
+    if (type == 0) {
+        tlb_flush_page(c, d[1]);
+    } else if (type == 1) {
+        for (unsigned i = 0; i < sizeof(c->asid) / sizeof(c->asid[0]); i++)
+            if (c->asid[i].pcid == d[0])
+                c->asid[i].gen = 0;
+        tlb_context_update(c);
+        cpu_mode_update(c);
+    } else {
+        tlb_flush_all(c);
+    }
+    return cpu_leave(c, o);
+}
+OP(op_invd)
+{
+    need_cpl0(c, o);
+    NEXT();
+}
+
+OP(op_swapgs)
+{
+    need_cpl0(c, o);
+    uint64_t t = c->s->seg[ABI_GS].base;
+    c->s->seg[ABI_GS].base = c->s->kernel_gs_base;
+    c->segbase[ABI_GS] = c->s->kernel_gs_base;
+    c->s->kernel_gs_base = t;
+    NEXT();
+}
+/* src/dst = GPR, aux2 = segment, aux = operand size */
+OP(op_rdfsbase)
+{
+    if (!(c->s->cr4 & CR4_FSGSBASE))
+        cpu_raise(c, o, VEC_UD);
+    uint64_t v = c->s->seg[o->aux2].base;
+    c->gpr[o->dst] = o->aux == 64 ? v : (uint32_t)v;
+    NEXT();
+}
+OP(op_wrfsbase)
+{
+    if (!(c->s->cr4 & CR4_FSGSBASE))
+        cpu_raise(c, o, VEC_UD);
+    uint64_t v = o->aux == 64 ? c->gpr[o->dst] : (uint32_t)c->gpr[o->dst];
+    if ((uint64_t)((int64_t)(v << 16) >> 16) != v)
+        cpu_raise_err(c, o, VEC_GP, 0);
+    c->s->seg[o->aux2].base = v;
+    c->segbase[o->aux2] = v;
+    NEXT();
+}
+
+/* Descriptor table registers: 10 bytes in 64-bit mode, else 6; a 16-bit load takes 24 bits of base. */
+static void table_load(struct cpu *c, const struct op *o, struct abi_dtable *t)
+{
+    unsigned n = c->mode & MODE_64 ? 8 : 4;
+    need_cpl0(c, o);
+    uint64_t ea = op_ea(c, o, n + 2, false);
+    uint16_t limit = mmu_ld16(c, o, ea);
+    uint64_t base = mem_load(c, o, ea + 2, n);
+    if (n == 8 && (uint64_t)((int64_t)(base << 16) >> 16) != base)
+        cpu_raise_err(c, o, VEC_GP, 0);
+    t->limit = limit;
+    t->base = n == 4 && o->aux == 16 ? base & 0xffffff : base;
+}
+static void table_store(struct cpu *c, const struct op *o, const struct abi_dtable *t)
+{
+    unsigned n = c->mode & MODE_64 ? 8 : 4;
+    umip_check(c, o);
+    uint64_t ea = op_ea(c, o, n + 2, true);
+    mmu_st16(c, o, ea, (T16)t->limit);
+    mem_store(c, o, ea + 2, n, t->base);
+}
+OP(op_lgdt)
+{
+    table_load(c, o, &c->s->gdtr);
+    NEXT();
+}
+OP(op_lidt)
+{
+    table_load(c, o, &c->s->idtr);
+    NEXT();
+}
+OP(op_sgdt)
+{
+    table_store(c, o, &c->s->gdtr);
+    NEXT();
+}
+OP(op_sidt)
+{
+    table_store(c, o, &c->s->idtr);
+    NEXT();
+}
+static void need_protected(struct cpu *c, const struct op *o)
+{
+    if (!(c->mode & MODE_PE))
+        cpu_raise(c, o, VEC_UD);
+}
+#define STORE_SEL(NAME, SEG)                                                                       \
+    OP(NAME##_r)                                                                                   \
+    {                                                                                              \
+        need_protected(c, o);                                                                      \
+        umip_check(c, o);                                                                          \
+        store_reg(c, o, c->s->seg[SEG].selector);                                                  \
+        NEXT();                                                                                    \
+    }                                                                                              \
+    OP(NAME##_m)                                                                                   \
+    {                                                                                              \
+        need_protected(c, o);                                                                      \
+        umip_check(c, o);                                                                          \
+        mmu_st16(c, o, op_ea(c, o, 2, true), c->s->seg[SEG].selector);                             \
+        NEXT();                                                                                    \
+    }
+STORE_SEL(op_sldt, ABI_LDTR)
+STORE_SEL(op_str, ABI_TR)
+
+/* LAR LSL VERR VERW: src = 0xff for a memory operand. ZF tells whether the selector is usable. */
+static bool probe(struct cpu *c, const struct op *o, struct desc *d, uint16_t *sel)
+{
+    need_protected(c, o);
+    *sel = o->src == 0xff ? mmu_ld16(c, o, op_ea(c, o, 2, false)) : (uint16_t)c->gpr[o->src];
+    if (!(*sel & ~3u) || !desc_read(c, o, *sel, d))
+        return false;
+    bool conforming = DESC_S(d) && (DESC_TYPE(d) & 0xc) == 0xc;
+    return conforming || (DESC_DPL(d) >= c->cpl && DESC_DPL(d) >= (*sel & 3u));
+}
+static void zf_set(struct cpu *c, bool z)
+{
+    c->fl = (c->fl & ~FL_ZF) | (z ? FL_ZF : 0);
+}
+OP(op_lar)
+{
+    struct desc d;
+    uint16_t sel;
+    bool ok = probe(c, o, &d, &sel);
+    if (ok && !DESC_S(&d)) {
+        uint32_t legal = cpu_long(c) ? 0x1a04u | 1u << 9 | 1u << 11 | 1u << 12 | 4u : 0x1a3eu;
+        ok = legal >> DESC_TYPE(&d) & 1;
+    }
+    zf_set(c, ok);
+    if (ok)
+        store_reg(c, o, d.hi & 0x00ffff00);
+    NEXT();
+}
+OP(op_lsl)
+{
+    struct desc d;
+    uint16_t sel;
+    bool ok = probe(c, o, &d, &sel);
+    if (ok && !DESC_S(&d)) {
+        uint32_t legal = cpu_long(c) ? 0x0a04u : 0x0a0eu;
+        ok = legal >> DESC_TYPE(&d) & 1;
+    }
+    zf_set(c, ok);
+    if (ok) {
+        uint32_t l = (d.lo & 0xffff) | (d.hi & 0xf0000);
+        store_reg(c, o, d.hi & 0x800000 ? l << 12 | 0xfff : l);
+    }
+    NEXT();
+}
+OP(op_verr)
+{
+    struct desc d;
+    uint16_t sel;
+    bool ok = probe(c, o, &d, &sel);
+    zf_set(c, ok && DESC_S(&d) && (!(DESC_TYPE(&d) & 8) || (DESC_TYPE(&d) & 2)));
+    NEXT();
+}
+OP(op_verw)
+{
+    struct desc d;
+    uint16_t sel;
+    bool ok = probe(c, o, &d, &sel);
+    zf_set(c, ok && DESC_S(&d) && !(DESC_TYPE(&d) & 8) && (DESC_TYPE(&d) & 2));
+    NEXT();
+}
+OP(op_arpl)
+{
+    need_protected(c, o);
+    bool mem = o->dst == 0xff;
+    uint64_t ea = mem ? op_ea(c, o, 2, true) : 0;
+    uint16_t d = mem ? mmu_ld16(c, o, ea) : (uint16_t)c->gpr[o->dst], s = (uint16_t)c->gpr[o->src];
+    bool adjust = (d & 3) < (s & 3);
+    if (adjust) {
+        d = (uint16_t)((d & ~3u) | (s & 3u));
+        if (mem)
+            mmu_st16(c, o, ea, d);
+        else
+            WR16(o->dst, d);
+    }
+    zf_set(c, adjust);
+    NEXT();
+}
+OP(op_monitor)
+{
+    need_cpl0(c, o);
+    mmu_ld8(c, o, c->gpr[REG_RAX] + c->segbase[o->seg]);
+    NEXT();
+}
+/* MWAIT may end at once; without a way to watch the line it does. */
+OP(op_mwait)
+{
+    need_cpl0(c, o);
+    return cpu_leave(c, o);
+}

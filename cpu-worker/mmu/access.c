@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Slow paths of memory accesses: TLB misses, page crossings, MMIO, stores into pages with code, and
+ * the supervisor accesses of descriptor-table walks. Both pages of a crossing are checked before a
+ * byte is written.
+ */
+#include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/mmu/tlb.h"
+#include "cpu-worker/run/op.h"
+#include "cpu-worker/run/run.h"
+
+static bool crosses(uint64_t va, unsigned size)
+{
+    return (va & 0xfff) + size > 0x1000;
+}
+static uint64_t host_load(const uint8_t *p, unsigned size)
+{
+    uint64_t v = 0;
+    memcpy(&v, p, size);
+    return v;
+}
+/* Stores of a natural size are single stores on the host as well. */
+static void host_store(uint8_t *p, unsigned size, uint64_t v)
+{
+    switch (size) {
+    case 1:
+        *p = (uint8_t)v;
+        break;
+    case 2:
+        memcpy(p, &v, 2);
+        break;
+    case 4:
+        memcpy(p, &v, 4);
+        break;
+    default:
+        memcpy(p, &v, size);
+        break;
+    }
+}
+
+static uint64_t load_at(struct cpu *c, const struct translation *t, unsigned size)
+{
+    return t->host ? host_load(t->host, size) : mmio_read(c, t->gpa, size);
+}
+static void store_at(struct cpu *c, const struct op *o, const struct translation *t, unsigned size,
+                     uint64_t v)
+{
+    if (!t->host) {
+        mmio_write(c, t->gpa, size, v);
+    } else if (t->writable_host) {
+        host_store(t->host, size, v);
+        if (block_page_has_code(c, t->ram_off))
+            block_store_hit(c, o, t->ram_off, size);
+    }
+}
+
+uint64_t mmu_read_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size)
+{
+    struct translation t;
+    if (crosses(va, size)) {
+        uint64_t v = 0;
+        mmu_read_bytes(c, o, va, &v, size);
+        return v;
+    }
+    mmu_translate(c, o, va, MMU_READ, &t);
+    return load_at(c, &t, size);
+}
+void mmu_write_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size, uint64_t v)
+{
+    struct translation t;
+    if (crosses(va, size)) {
+        mmu_write_bytes(c, o, va, &v, size);
+        return;
+    }
+    mmu_translate(c, o, va, MMU_WRITE, &t);
+    store_at(c, o, &t, size, v);
+}
+
+/* Largest power of two that divides both address and length: MMIO sees natural accesses. */
+static unsigned mmio_chunk(uint64_t gpa, unsigned len)
+{
+    unsigned n = 8;
+    while (n > len || (gpa & (n - 1)))
+        n >>= 1;
+    return n;
+}
+static void copy_in(struct cpu *c, const struct translation *t, uint8_t *buf, unsigned len)
+{
+    if (t->host) {
+        memcpy(buf, t->host, len);
+        return;
+    }
+    for (unsigned done = 0, n; done < len; done += n) {
+        n = mmio_chunk(t->gpa + done, len - done);
+        uint64_t v = mmio_read(c, t->gpa + done, n);
+        memcpy(buf + done, &v, n);
+    }
+}
+static void copy_out(struct cpu *c, const struct op *o, const struct translation *t,
+                     const uint8_t *buf, unsigned len)
+{
+    if (t->host) {
+        if (!t->writable_host)
+            return;
+        memcpy(t->host, buf, len);
+        if (block_page_has_code(c, t->ram_off))
+            block_store_hit(c, o, t->ram_off, len);
+        return;
+    }
+    for (unsigned done = 0, n; done < len; done += n) {
+        uint64_t v = 0;
+        n = mmio_chunk(t->gpa + done, len - done);
+        memcpy(&v, buf + done, n);
+        mmio_write(c, t->gpa + done, n, v);
+    }
+}
+
+/* In 32-bit modes the second page of a crossing wraps at 4 GiB. */
+static uint64_t next_page(const struct cpu *c, uint64_t va)
+{
+    uint64_t n = (va | 0xfff) + 1;
+    return c->mode & MODE_64 ? n : (uint32_t)n;
+}
+void mmu_read_bytes(struct cpu *c, const struct op *o, uint64_t va, void *buf, unsigned len)
+{
+    struct translation a, b;
+    unsigned first = crosses(va, len) ? 0x1000 - (va & 0xfff) : len;
+    mmu_translate(c, o, va, MMU_READ, &a);
+    if (first < len)
+        mmu_translate(c, o, next_page(c, va), MMU_READ, &b);
+    copy_in(c, &a, buf, first);
+    if (first < len)
+        copy_in(c, &b, (uint8_t *)buf + first, len - first);
+}
+void mmu_write_bytes(struct cpu *c, const struct op *o, uint64_t va, const void *buf, unsigned len)
+{
+    struct translation a, b;
+    unsigned first = crosses(va, len) ? 0x1000 - (va & 0xfff) : len;
+    mmu_translate(c, o, va, MMU_WRITE, &a);
+    if (first < len)
+        mmu_translate(c, o, next_page(c, va), MMU_WRITE, &b);
+    copy_out(c, o, &a, buf, first);
+    if (first < len)
+        copy_out(c, o, &b, (const uint8_t *)buf + first, len - first);
+}
+void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned len)
+{
+    struct translation t;
+    if (mmu_ptr_w(c, va, len))
+        return;
+    mmu_translate(c, o, va, MMU_WRITE, &t);
+    if (crosses(va, len))
+        mmu_translate(c, o, next_page(c, va), MMU_WRITE, &t);
+}
+
+/* Supervisor rights for one access; a fault leaves with the rights restored by cpu_unwind_to_event. */
+static void rights_system(struct cpu *c)
+{
+    c->mem_user = 0;
+    c->ctx &= ~1u;
+}
+static void rights_restore(struct cpu *c)
+{
+    c->mem_user = c->cpl == 3;
+    c->ctx = (c->ctx & ~1u) | c->mem_user;
+}
+uint64_t sys_read(struct cpu *c, const struct op *o, uint64_t va, unsigned size)
+{
+    uint64_t v = 0;
+    rights_system(c);
+    const void *p = mmu_ptr_r(c, va, size);
+    if (p)
+        memcpy(&v, p, size);
+    else
+        v = mmu_read_slow(c, o, va, size);
+    rights_restore(c);
+    return v;
+}
+void sys_write(struct cpu *c, const struct op *o, uint64_t va, unsigned size, uint64_t v)
+{
+    rights_system(c);
+    void *p = mmu_ptr_w(c, va, size);
+    if (p)
+        memcpy(p, &v, size);
+    else
+        mmu_write_slow(c, o, va, size, v);
+    rights_restore(c);
+}

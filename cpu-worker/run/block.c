@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The block cache; see block.h. Invalidation marks blocks dead, takes them out of the hash and cuts
+ * their links, so that nothing reaches them again; their memory goes with the next full flush.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "cpu-worker/interp/handlers.h"
+#include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/run/run.h"
+
+#define ARENA_SIZE (96u << 20)
+#define HASH_SIZE  (1u << 16)
+
+struct block_cache {
+    uint8_t *arena;
+    size_t used;
+    uint64_t pages;
+    struct block **page; /* heads of the lists of blocks per RAM page */
+    struct block *hash[HASH_SIZE];
+};
+
+static void *map_anon(size_t len)
+{
+    void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+int block_cache_init(struct cpu *c, uint64_t ram_size)
+{
+    struct block_cache *bc = map_anon(sizeof(*bc));
+    if (!bc)
+        return -ENOMEM;
+    bc->pages = ram_size >> 12;
+    bc->arena = map_anon(ARENA_SIZE);
+    bc->page = map_anon(bc->pages * sizeof(*bc->page));
+    if (!bc->arena || !bc->page)
+        return -ENOMEM;
+    c->blocks = bc;
+    return 0;
+}
+
+static unsigned hash_of(uint64_t gpa, uint32_t mode)
+{
+    return (unsigned)((gpa ^ (gpa >> 14) ^ ((uint64_t)mode << 5)) & (HASH_SIZE - 1));
+}
+bool block_page_has_code(const struct cpu *c, uint64_t off)
+{
+    return c->cp->map[off >> 12] & ABI_CODEPAGE_HAS_CODE;
+}
+
+void block_flush_all(struct cpu *c)
+{
+    struct block_cache *bc = c->blocks;
+    bc->used = 0;
+    memset(bc->hash, 0, sizeof(bc->hash));
+    for (uint64_t i = 0; i < bc->pages; i++) {
+        if (bc->page[i]) {
+            bc->page[i] = NULL;
+            __atomic_fetch_and(&c->cp->map[i], (uint8_t)~ABI_CODEPAGE_HAS_CODE, __ATOMIC_RELAXED);
+        }
+    }
+    c->link_slot = NULL;
+    jc_flush(c);
+}
+
+struct block *block_find(struct cpu *c, uint64_t gpa)
+{
+    for (struct block *b = c->blocks->hash[hash_of(gpa, c->mode)]; b; b = b->hash_next)
+        if (b->gpa == gpa && b->mode == c->mode)
+            return b;
+    return NULL;
+}
+
+static void unhash(struct cpu *c, struct block *b)
+{
+    struct block **p = &c->blocks->hash[hash_of(b->gpa, b->mode)];
+    while (*p && *p != b)
+        p = &(*p)->hash_next;
+    if (*p)
+        *p = b->hash_next;
+}
+static void block_kill(struct cpu *c, struct block *b)
+{
+    if (b->dead)
+        return;
+    b->dead = true;
+    unhash(c, b);
+}
+/* Which of a block's two page lists is the one of page number p. */
+static unsigned page_side(const struct block *b, uint64_t p)
+{
+    return b->ram_off[0] != ~0ull && b->ram_off[0] >> 12 == p ? 0 : 1;
+}
+/* Links into dead blocks come only from blocks of the same page: cut all of that page's links. */
+static void page_unlink(struct cpu *c, uint64_t p)
+{
+    for (struct block *b = c->blocks->page[p]; b; b = b->page_next[page_side(b, p)]) {
+        if (b->term) {
+            b->term[0].imm = 0;
+            b->term[1].imm = 0;
+        }
+    }
+    c->link_slot = NULL;
+}
+static void page_register(struct cpu *c, struct block *b, unsigned side)
+{
+    if (b->ram_off[side] == ~0ull)
+        return;
+    uint64_t p = b->ram_off[side] >> 12;
+    b->page_next[side] = c->blocks->page[p];
+    c->blocks->page[p] = b;
+}
+
+void block_invalidate_page(struct cpu *c, uint64_t off)
+{
+    uint64_t p = off >> 12;
+    page_unlink(c, p);
+    for (struct block *b = c->blocks->page[p], *next; b; b = next) {
+        next = b->page_next[page_side(b, p)];
+        block_kill(c, b);
+    }
+    c->blocks->page[p] = NULL;
+    __atomic_fetch_and(&c->cp->map[p], (uint8_t)~ABI_CODEPAGE_HAS_CODE, __ATOMIC_RELAXED);
+    jc_flush(c);
+}
+
+/* Bytes [lo, hi) of page p against the part of the block that lies in that page. */
+static bool block_overlaps(const struct block *b, uint64_t p, uint64_t lo, uint64_t hi)
+{
+    uint64_t first = b->ram_off[0] & 0xfff, in_first = 0x1000 - first;
+    if (page_side(b, p) == 0) {
+        uint64_t n = b->len < in_first ? b->len : in_first;
+        return lo < first + n && hi > first;
+    }
+    return lo < b->len - in_first;
+}
+static bool hit_page(struct cpu *c, const struct op *o, uint64_t p, uint64_t lo, uint64_t hi)
+{
+    bool hit = false, live = false;
+    for (struct block *b = c->blocks->page[p]; b; b = b->page_next[page_side(b, p)]) {
+        if (b->dead)
+            continue;
+        if (!block_overlaps(b, p, lo, hi)) {
+            live = true;
+            continue;
+        }
+        hit = true;
+        block_kill(c, b);
+        if (o >= b->ops && o < b->ops + BLOCK_OPS_MAX && o->fn != op_resync) {
+            struct op *next = (struct op *)o + 1; /* the running block: leave it after this one */
+            next->off = (uint16_t)o->next_off;
+            next->fn = op_resync;
+        }
+    }
+    if (!live)
+        block_invalidate_page(c, p << 12);
+    return hit;
+}
+void block_store_hit(struct cpu *c, const struct op *o, uint64_t off, unsigned len)
+{
+    uint64_t p = off >> 12, lo = off & 0xfff;
+    if (p < c->blocks->pages && hit_page(c, o, p, lo, lo + len)) {
+        page_unlink(c, p);
+        jc_flush(c);
+    }
+}
+
+void block_dma_sync(struct cpu *c)
+{
+    c->cp_seq = __atomic_load_n(&c->cp->seq, __ATOMIC_ACQUIRE);
+    for (uint64_t i = 0; i < c->blocks->pages; i++) {
+        if (__atomic_load_n(&c->cp->map[i], __ATOMIC_RELAXED) & ABI_CODEPAGE_DIRTY) {
+            __atomic_fetch_and(&c->cp->map[i], (uint8_t)~ABI_CODEPAGE_DIRTY, __ATOMIC_SEQ_CST);
+            block_invalidate_page(c, i << 12);
+        }
+    }
+}
+
+/* Mark before reading the bytes: the other half of the rule in ipc/abi/codepage.h. */
+static void page_mark_code(struct cpu *c, uint64_t off, const uint8_t *host)
+{
+    if (block_page_has_code(c, off))
+        return;
+    __atomic_fetch_or(&c->cp->map[off >> 12], ABI_CODEPAGE_HAS_CODE, __ATOMIC_SEQ_CST);
+    tlb_protect_code(c, (const uint8_t *)((uintptr_t)host & ~(uintptr_t)0xfff));
+}
+
+struct fetcher { /* bytes of a block under construction */
+    const uint8_t *host;
+    unsigned in_page; /* bytes from host to the page's end */
+    uint8_t straddle[16];
+};
+
+/* Decode the instruction that starts at byte `at` of the block and runs over the page's end. */
+static enum decode_result decode_straddle(struct cpu *c, struct block *b, struct op *o, uint64_t lip,
+                                          struct fetcher *f, unsigned at)
+{
+    const uint8_t *host2;
+    uint64_t gpa2, off2;
+    unsigned have = f->in_page - at;
+    uint64_t page2 = (lip & ~0xfffull) + 4096;
+
+    if (!(c->mode & MODE_64))
+        page2 = (uint32_t)page2;
+    if (at == 0) /* the fault, if any, belongs to this instruction */
+        mmu_fetch(c, page2, &gpa2, NULL);
+    if (!mmu_fetch_probe(c, page2, &host2, &gpa2, &off2) || !host2)
+        return DECODE_MORE;
+    page_mark_code(c, off2, host2);
+    memcpy(f->straddle, f->host + at, have);
+    memcpy(f->straddle + have, host2, 15 - have);
+    struct decode_in in = {f->straddle, 15, c->mode, at};
+    enum decode_result r = decode_one(o, &in);
+    b->gpa2 = gpa2;
+    b->ram_off[1] = off2;
+    return r;
+}
+
+static void term_goto(struct op *o, unsigned len)
+{
+    memset(o, 0, 2 * sizeof(*o));
+    o->fn = op_goto_next;
+    o->off = (uint16_t)len;
+    o->next_off = len;
+}
+static bool op_has_links(const struct op *o)
+{
+    if (o->fn == op_jmp_rel || o->fn == op_call_rel64 || o->fn == op_call_rel || o->fn == op_goto_next)
+        return true;
+    for (unsigned i = 0; i < 16; i++)
+        if (o->fn == jcc_table[i])
+            return true;
+    for (unsigned i = 0; i < 4; i++)
+        if (o->fn == loop_table[i])
+            return true;
+    return false;
+}
+
+static struct block *block_alloc(struct cpu *c)
+{
+    struct block_cache *bc = c->blocks;
+    size_t worst = sizeof(struct block) + (BLOCK_OPS_MAX + 4) * sizeof(struct op);
+    if (bc->used + worst > ARENA_SIZE)
+        block_flush_all(c);
+    struct block *b = (struct block *)(bc->arena + bc->used);
+    memset(b, 0, sizeof(*b));
+    return b;
+}
+
+/* Append instructions until a terminator, the page's end or the limit. */
+static void block_fill(struct cpu *c, struct block *b, uint64_t lip, struct fetcher *f)
+{
+    struct op *o = b->ops;
+    unsigned max = b->mode & MODE_TF ? 1 : BLOCK_OPS_MAX;
+    enum decode_result r = DECODE_OK;
+    unsigned len = 0;
+
+    while (b->n < max && len < f->in_page && r == DECODE_OK) {
+        struct decode_in in = {f->host + len, f->in_page - len, c->mode, len};
+        r = decode_one(o, &in);
+        if (r == DECODE_MORE) {
+            if (b->n) /* a straddling instruction gets a block of its own */
+                break;
+            r = decode_straddle(c, b, o, lip, f, len);
+            if (r == DECODE_OK)
+                r = DECODE_END, len += o->len, b->n++, o++, term_goto(o, len);
+            else if (r == DECODE_END)
+                len += o->len, b->n++;
+            break;
+        }
+        len += o->len;
+        b->n++;
+        if (r == DECODE_OK)
+            o++;
+    }
+    if (!b->n) { /* the code runs into something that is not memory */
+        term_goto(o, len);
+        o->fn = op_ud;
+    } else if (r != DECODE_END) {
+        term_goto(o, len);
+    }
+    if (r == DECODE_END) { /* a terminator whose handler goes on to its successor finds the way out */
+        o[1].fn = op_resync;
+        o[1].off = (uint16_t)len;
+    }
+    b->len = (uint16_t)len;
+    b->term = op_has_links(o) ? o : NULL;
+    c->blocks->used += sizeof(*b) + (size_t)((o + 2) - b->ops) * sizeof(*o);
+}
+
+struct block *block_make(struct cpu *c, uint64_t rip, uint64_t lip, uint64_t gpa)
+{
+    const uint8_t *host;
+    uint64_t off;
+    (void)rip;
+    if (!mmu_fetch_probe(c, lip, &host, &gpa, &off) || !host)
+        return NULL;
+    page_mark_code(c, off, host);
+    struct block *b = block_alloc(c);
+    page_mark_code(c, off, host); /* the allocation may have flushed everything */
+    b->gpa = gpa;
+    b->gpa2 = ~0ull;
+    b->mode = c->mode;
+    b->ram_off[0] = off;
+    b->ram_off[1] = ~0ull;
+    struct fetcher f = {host, 0x1000 - (unsigned)(lip & 0xfff), {0}};
+    block_fill(c, b, lip, &f);
+    unsigned h = hash_of(gpa, b->mode);
+    b->hash_next = c->blocks->hash[h];
+    c->blocks->hash[h] = b;
+    page_register(c, b, 0);
+    page_register(c, b, 1);
+    return b;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The block cache: pre-decoded straight-line code, keyed by guest physical address and mode, so that
+ * address spaces share it. Blocks are never freed one by one: a store into a page unhooks the blocks
+ * it hits, and a full arena empties the whole cache between blocks. Owns blocks and the HAS_CODE bits
+ * of the code-page map; must never execute anything.
+ */
+#ifndef BULKHEAD_CPU_WORKER_RUN_BLOCK_H
+#define BULKHEAD_CPU_WORKER_RUN_BLOCK_H
+
+#include "cpu-worker/run/cpu.h"
+
+#define BLOCK_OPS_MAX 64
+
+struct block {
+    uint64_t gpa;            /* of the first byte */
+    uint64_t gpa2;           /* page of the bytes past a page crossing, ~0 if none */
+    uint32_t mode;
+    uint16_t n;              /* instructions */
+    uint16_t len;            /* bytes of guest code */
+    uint64_t ram_off[2];     /* RAM offset of first byte, and of the second page; ~0 none */
+    struct block *hash_next;
+    struct block *page_next[2]; /* lists of the blocks of a RAM page, for the first and second page */
+    struct op *term;         /* terminator with links in imm and term[1].imm, or NULL */
+    bool dead;
+    struct op ops[];
+};
+
+int block_cache_init(struct cpu *c, uint64_t ram_size); /* 0 or -errno */
+struct block *block_find(struct cpu *c, uint64_t gpa);
+/* Decodes at linear address lip (= rip + CS base) whose first byte is at gpa. Raises #PF or #GP if even
+ * the first instruction cannot be fetched. */
+struct block *block_make(struct cpu *c, uint64_t rip, uint64_t lip, uint64_t gpa);
+/* A store of len bytes went to RAM offset off, in a page that has code: unhook what it hits. When the
+ * running block is hit, execution leaves it after the current instruction o. */
+void block_store_hit(struct cpu *c, const struct op *o, uint64_t off, unsigned len);
+bool block_page_has_code(const struct cpu *c, uint64_t off);
+void block_invalidate_page(struct cpu *c, uint64_t off);
+void block_flush_all(struct cpu *c);
+/* Devices have written pages with code: find them (DIRTY bits) and drop their blocks. */
+void block_dma_sync(struct cpu *c);
+
+/* The pre-decoder (interp/decode.c). */
+struct decode_in {
+    const uint8_t *bytes; /* from lip on */
+    unsigned avail;       /* bytes that may be looked at */
+    uint32_t mode;
+    uint32_t off;         /* of this instruction from the block's first byte */
+};
+enum decode_result {
+    DECODE_OK,       /* one op appended; the block goes on */
+    DECODE_END,      /* appended, and it ends the block (it needs two slots if it has links) */
+    DECODE_MORE,     /* needs more bytes than avail */
+};
+enum decode_result decode_one(struct op *o, const struct decode_in *in);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The run loop of a vCPU: finds blocks, runs them, takes interrupts between them, sleeps in HLT, parks
+ * when asked. Owns cpu->unwind and the order in which events are looked at.
+ */
+#include "cpu-worker/run/run.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/run/chain.h"
+
+#define RF_TF 0x100u
+#define RF_IF 0x200u
+
+const struct op cpu_no_op;
+
+size_t cpu_size(void)
+{
+    return sizeof(struct cpu);
+}
+int cpu_init(struct cpu *c, unsigned index, struct abi_machine_page *page, struct mmu_host *mem,
+             struct chipset *cs, struct abi_codepage *cp)
+{
+    memset(c, 0, sizeof(*c));
+    c->index = index;
+    c->page = page;
+    c->mem = mem;
+    c->chipset = cs;
+    c->cp = cp;
+    c->cp_seq = cp->seq;
+    c->s = &page->vcpu[index];
+    c->exc.vector = -1;
+    return block_cache_init(c, page->ram_below_4g + page->ram_above_4g);
+}
+
+/* #syscalls:cpu-worker futex */
+static void futex_wait(volatile uint32_t *word, uint32_t expected)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+static void futex_wake(volatile uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+void cpu_kick(struct cpu *c)
+{
+    __atomic_store_n(&c->exit_request, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&c->intr_wake, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&c->s->halted, __ATOMIC_SEQ_CST))
+        futex_wake(&c->intr_wake);
+}
+void cpu_request_flush(struct cpu *c)
+{
+    __atomic_store_n(&c->flush_req, 1, __ATOMIC_SEQ_CST);
+    cpu_kick(c);
+}
+
+/* HLT: sleep until something may have to be delivered, or a pause is asked for. */
+static void halt_sleep(struct cpu *c)
+{
+    __atomic_store_n(&c->page->cpu_halted, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->page->guest_insns, c->insns, __ATOMIC_RELAXED);
+    for (;;) {
+        uint32_t seen = __atomic_load_n(&c->intr_wake, __ATOMIC_SEQ_CST);
+        if (c->pause_req || c->flush_req || c->s->nmi_pending ||
+            ((c->eflags & RF_IF) && chipset_intr_pending(c->chipset, c->index)))
+            break;
+        futex_wait(&c->intr_wake, seen);
+    }
+    __atomic_store_n(&c->page->cpu_halted, 0, __ATOMIC_RELAXED);
+}
+
+/* What a raised exit request may mean. True: park. Runs outside blocks with c->rip current. */
+static bool events_take(struct cpu *c)
+{
+    __atomic_store_n(&c->exit_request, 0, __ATOMIC_SEQ_CST);
+    if (c->flush_req) {
+        __atomic_store_n(&c->flush_req, 0, __ATOMIC_SEQ_CST);
+        mmio_map_refresh(c->mem);
+        tlb_flush_all(c);
+    }
+    if (__atomic_load_n(&c->cp->seq, __ATOMIC_ACQUIRE) != c->cp_seq)
+        block_dma_sync(c);
+    if (c->pause_req) {
+        c->exit_request = 1; /* interrupts are looked at again after the pause */
+        return true;
+    }
+    if (!c->s->intr_shadow) {
+        if (!c->s->nmi_blocked && chipset_nmi_take(c->chipset, c->index)) {
+            c->s->halted = 0;
+            c->s->nmi_blocked = 1;
+            cpu_deliver(c, VEC_NMI, false, false, 0);
+        } else if ((c->eflags & RF_IF) && chipset_intr_pending(c->chipset, c->index)) {
+            int vector = chipset_intr_ack(c->chipset, c->index);
+            if (vector >= 0) {
+                c->s->halted = 0;
+                cpu_deliver(c, vector, false, false, 0);
+            }
+            c->exit_request = 1; /* there may be more */
+        }
+    }
+    return false;
+}
+
+/* The block at c->rip; NULL when the bytes are not in memory. */
+static struct block *block_at_rip(struct cpu *c)
+{
+    uint64_t lip = c->rip + c->segbase[ABI_CS], gpa;
+    if (!(c->mode & MODE_64)) {
+        lip = (uint32_t)lip;
+        if (unlikely(c->rip > c->s->seg[ABI_CS].limit))
+            cpu_raise_err(c, &cpu_no_op, VEC_GP, 0);
+    }
+    c->gpr[REG_BLOCK] = c->rip;
+    if (!mmu_fetch(c, lip, &gpa, NULL))
+        return NULL;
+    struct block *b = block_find(c, gpa);
+    if (b && b->gpa2 != ~0ull) { /* does the page after it still back it? */
+        uint64_t gpa2;
+        mmu_fetch(c, (lip & ~0xfffull) + 4096, &gpa2, NULL);
+        if ((gpa2 ^ b->gpa2) >> 12)
+            b = NULL;
+    }
+    if (!b)
+        b = block_make(c, c->rip, lip, gpa);
+    if (!b)
+        return NULL;
+    struct jc_entry *e = &c->jc[jc_index(lip)];
+    e->lip = lip;
+    e->key = c->jc_key;
+    e->block = b;
+    if (c->link_slot) { /* the terminator that led here can go directly next time */
+        if (((c->link_lip ^ lip) >> 12) == 0 && b->gpa2 == ~0ull && !b->dead)
+            c->link_slot->imm = (uintptr_t)b;
+        c->link_slot = NULL;
+    }
+    return b;
+}
+
+static void run_block(struct cpu *c, struct block *b)
+{
+    const struct op *o = b->ops;
+    c->gpr[REG_BLOCK] = c->rip;
+    c->insns += b->n;
+    while (o)
+        o = o->fn(c, o);
+}
+/* Execute exactly one instruction: single step and interrupt shadows. */
+static void step_one(struct cpu *c)
+{
+    bool tf = c->eflags & RF_TF;
+    c->mode |= MODE_TF;
+    c->link_slot = NULL;
+    struct block *b = block_at_rip(c);
+    c->jc[jc_index(c->rip + c->segbase[ABI_CS])].key = ~0ull;
+    if (b) {
+        const struct op *o = b->ops;
+        c->gpr[REG_BLOCK] = c->rip;
+        c->insns += b->n;
+        c->exit_request = 1; /* the terminator then returns here instead of chaining on */
+        while (o)
+            o = o->fn(c, o);
+    }
+    c->link_slot = NULL;
+    if (c->s->intr_shadow)
+        c->s->intr_shadow--;
+    cpu_mode_update(c);
+    c->exit_request = 1;
+    if (tf) {
+        c->s->dr[6] |= 0x4000;
+        cpu_deliver(c, VEC_DB, false, false, 0);
+    }
+}
+
+static int run_loop(struct cpu *c)
+{
+    for (;;) {
+        if (chain_poll(c) && events_take(c))
+            return CPU_EXIT_PAUSED;
+        if (c->shutdown)
+            return CPU_EXIT_TRIPLE_FAULT;
+        if (c->internal_error)
+            return CPU_EXIT_INTERNAL_ERROR;
+        if (c->s->halted) {
+            halt_sleep(c);
+            c->exit_request = 1;
+            continue;
+        }
+        if (unlikely(c->s->intr_shadow || (c->eflags & RF_TF))) {
+            step_one(c);
+            continue;
+        }
+        struct block *b = block_at_rip(c);
+        if (!b)
+            return CPU_EXIT_INTERNAL_ERROR;
+        run_block(c, b);
+    }
+}
+
+int cpu_run(struct cpu *c)
+{
+    sigjmp_buf env;
+    c->unwind = &env;
+    c->exit_request = 1;
+    if (sigsetjmp(env, 0) && !c->internal_error)
+        cpu_unwind_to_event(c);
+    int r = run_loop(c);
+    c->unwind = NULL;
+    cpu_state_save(c);
+    return r;
+}
