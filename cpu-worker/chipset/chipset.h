@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include "ipc/abi/machine-page.h"
 
+#define CHIPSET_PHYS_BITS 40 /* MAXPHYADDR: must equal CPUID 80000008h; reserved bits of APIC_BASE */
+
 enum chipset_event { CHIPSET_EV_POWEROFF, CHIPSET_EV_RESET, CHIPSET_EV_SLEEP };
 
 struct chipset_host { /* what the chipset needs from the worker */
@@ -28,11 +30,15 @@ struct chipset_host { /* what the chipset needs from the worker */
     uint64_t (*now_ns)(void *opaque);                         /* guest virtual time */
     uint64_t (*guest_tsc)(void *opaque, unsigned vcpu);       /* for TSC deadline */
     uint64_t (*tsc_to_ns)(void *opaque, unsigned vcpu, uint64_t tsc); /* virtual time of that TSC value */
+    void (*a20)(void *opaque, bool enabled); /* the A20 gate moved; called from the vCPU thread */
 };
 
+/* Callbacks are made with the chipset's lock held: they must not call back into the chipset (but
+ * chipset_deadline) nor block. */
 struct chipset;
 /* One per process. Does not reset: call chipset_reset for power-on. */
 struct chipset *chipset_init(struct abi_machine_page *page, const struct chipset_host *host);
+void chipset_fini(struct chipset *cs);
 void chipset_reset(struct chipset *cs);
 
 /* Port space. claims: the chipset answers this port itself (else the address map decides; unclaimed
@@ -61,8 +67,15 @@ bool chipset_nmi_take(struct chipset *cs, unsigned vcpu);
 void chipset_gsi_set(struct chipset *cs, unsigned gsi, bool level);
 void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data);
 
+/* INTx of PCI functions: looks at isr[slot] of the machine page and drives its line. Call after every
+ * change of that entry's bits, gsi or disabled field, from any thread. */
+void chipset_isr_update(struct chipset *cs, unsigned slot);
+bool chipset_a20(struct chipset *cs);
+
 /* Pump thread: run what is due; returns the next deadline in virtual ns, UINT64_MAX for none. */
 uint64_t chipset_timers_run(struct chipset *cs);
+/* The same deadline without running anything: one atomic load, never later than the truth. */
+uint64_t chipset_deadline(struct chipset *cs);
 void chipset_serial_input(struct chipset *cs);  /* rx rings may have data, tx rings may have room */
 void chipset_power_button(struct chipset *cs);
 

@@ -20,9 +20,9 @@
     (BIT(0) | BIT(1) | BIT(9) | BIT(13) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(30))
 /* ... and ours: PCID, x2APIC, TSC deadline, hypervisor present */
 #define L1_ECX_OWN (BIT(17) | BIT(21) | BIT(24) | BIT(31))
-/* Leaf 7 EBX: FSGSBASE SMEP ERMS INVPCID, and of the host RDSEED */
+/* Leaf 7 EBX: FSGSBASE SMEP ERMS INVPCID, and of the host RDSEED CLFLUSHOPT CLWB SHA */
 #define L7_EBX_OWN  (BIT(0) | BIT(7) | BIT(9) | BIT(10))
-#define L7_EBX_HOST (BIT(18))
+#define L7_EBX_HOST (BIT(18) | BIT(23) | BIT(24) | BIT(29))
 #define L7_ECX_OWN  (BIT(2) | BIT(22)) /* UMIP RDPID */
 /* Leaf 7 EDX: FSRM, IBRS/IBPB controls (there is nothing to speculate on), ARCH_CAPABILITIES */
 #define L7_EDX_OWN (BIT(4) | BIT(26) | BIT(29))

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/helpers/simd.h"
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/chain.h"
 
@@ -208,10 +209,12 @@ int cpu_run(struct cpu *c)
     sigjmp_buf env;
     c->unwind = &env;
     c->exit_request = 1;
+    simd_state_load(c);
     if (sigsetjmp(env, 0) && !c->internal_error)
         cpu_unwind_to_event(c);
     int r = run_loop(c);
     c->unwind = NULL;
+    simd_state_save(c);
     cpu_state_save(c);
     return r;
 }

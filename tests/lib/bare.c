@@ -31,7 +31,7 @@ static void h_rearm(void *op)
 static void h_event(void *op, enum chipset_event ev)
 {
     struct bare *b = op;
-    fprintf(stderr, "[bare: event %d]\n", (int)ev);
+    b->event = (int)ev;
     b->stop = 1;
     b->cpu->pause_req = 1;
     cpu_kick(b->cpu);

@@ -21,6 +21,7 @@ struct bare {
     struct chipset *cs;
     struct cpu *cpu;
     volatile int stop;    /* set by a power-off or reset event */
+    int event;            /* enum chipset_event of the last one */
 };
 
 int bare_init(struct bare *b, uint64_t ram_size);

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What joins the chips: the lock, the port and memory dispatch, the interrupt lines with their sources
+ * and the timer deadlines. Every public function of chipset.h is here; must never hold a chip's
+ * behaviour itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "cpu-worker/chipset/chipset-internal.h"
+
+/* #syscalls:cpu-worker futex -- the mutex, only when the pump and the vCPU meet */
+static void cs_lock(struct chipset *cs)
+{
+    pthread_mutex_lock(&cs->lock);
+}
+
+static void cs_unlock(struct chipset *cs)
+{
+    pthread_mutex_unlock(&cs->lock);
+}
+
+/* ---- lines --------------------------------------------------------------------------------------- */
+
+void chipset_isr_update(struct chipset *cs, unsigned slot)
+{
+    if (slot >= ABI_ISR_MAX)
+        return;
+    cs_lock(cs);
+    cs_intx_refresh(cs, slot);
+    cs_unlock(cs);
+}
+
+void chipset_gsi_set(struct chipset *cs, unsigned gsi, bool level)
+{
+    if (gsi >= ABI_GSI_MAX)
+        return;
+    cs_lock(cs);
+    cs_line_set(cs, gsi, SRC_GSI, level);
+    cs_unlock(cs);
+}
+
+/* ---- deadlines ----------------------------------------------------------------------------------- */
+
+void cs_deadline_set(struct chipset *cs, unsigned id, uint64_t ns)
+{
+    cs->deadline_at[id] = ns;
+    if (ns >= __atomic_load_n(&cs->deadline, __ATOMIC_RELAXED))
+        return; /* moved later: the pump finds out when it wakes */
+    __atomic_store_n(&cs->deadline, ns, __ATOMIC_SEQ_CST);
+    cs->host.timer_rearm(cs->host.opaque);
+}
+
+uint64_t chipset_deadline(struct chipset *cs)
+{
+    return __atomic_load_n(&cs->deadline, __ATOMIC_SEQ_CST);
+}
+
+static void deadline_run(struct chipset *cs, unsigned id)
+{
+    switch (id) {
+    case DL_PIT:  pit_run(cs); break;
+    case DL_HPET: hpet_run(cs); break;
+    case DL_RTC:  rtc_run(cs); break;
+    case DL_ACPI: acpi_run(cs); break;
+    default:
+        if (id >= DL_LAPIC0)
+            lapic_timer_run(cs, id - DL_LAPIC0);
+        else
+            uart_run(cs, id - DL_UART0);
+    }
+}
+
+uint64_t chipset_timers_run(struct chipset *cs)
+{
+    cs_lock(cs);
+    uint64_t now = cs_now(cs), best = NEVER;
+    /* Nothing below needs timer_rearm: the caller takes the result. */
+    __atomic_store_n(&cs->deadline, 0, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < DL_COUNT; i++)
+        if (cs->deadline_at[i] <= now)
+            deadline_run(cs, i);
+    for (unsigned i = 0; i < DL_COUNT; i++)
+        best = cs->deadline_at[i] < best ? cs->deadline_at[i] : best;
+    __atomic_store_n(&cs->deadline, best, __ATOMIC_SEQ_CST);
+    cs_unlock(cs);
+    return best;
+}
+
+/* ---- events -------------------------------------------------------------------------------------- */
+
+void cs_event(struct chipset *cs, enum chipset_event ev)
+{
+    cs->host.event(cs->host.opaque, ev);
+}
+
+/* Port 92h and the keyboard controller drive one gate: the last write wins and both show it. */
+void cs_a20_set(struct chipset *cs, bool on)
+{
+    struct abi_chipset_state *st = cs->st;
+    st->ports.port92 = (st->ports.port92 & ~2) | (on ? 2 : 0);
+    st->i8042.output_port = (st->i8042.output_port & ~2) | (on ? 2 : 0);
+    if (cs->host.a20)
+        cs->host.a20(cs->host.opaque, on);
+}
+
+bool chipset_a20(struct chipset *cs)
+{
+    return __atomic_load_n(&cs->st->ports.port92, __ATOMIC_RELAXED) & 2;
+}
+
+void chipset_power_button(struct chipset *cs)
+{
+    cs_lock(cs);
+    acpi_power_button(cs);
+    cs_unlock(cs);
+}
+
+void chipset_serial_input(struct chipset *cs)
+{
+    cs_lock(cs);
+    for (unsigned n = 0; n < ABI_UART_MAX; n++)
+        uart_host(cs, n);
+    cs_unlock(cs);
+}
+
+/* ---- ports --------------------------------------------------------------------------------------- */
+
+void cs_ports_claim(struct chipset *cs, unsigned first, unsigned count, enum chipset_port_owner o)
+{
+    memset(cs->port_owner + first, o, count);
+}
+
+bool chipset_io_claims(struct chipset *cs, uint16_t port)
+{
+    return cs->port_owner[port] != PORT_NONE;
+}
+
+static uint8_t byte_read(struct chipset *cs, uint16_t port)
+{
+    switch (cs->port_owner[port]) {
+    case PORT_PIC:   return pic_port_read(cs, port);
+    case PORT_PIT:   return pit_port_read(cs, port);
+    case PORT_RTC:   return rtc_port_read(cs, port);
+    case PORT_UART:  return uart_port_read(cs, port);
+    case PORT_I8042: return i8042_port_read(cs, port);
+    case PORT_ACPI:  return acpi_port_read(cs, port, 1);
+    case PORT_MISC:  return ports_read(cs, port);
+    }
+    return 0xff;
+}
+
+static void byte_write(struct chipset *cs, uint16_t port, uint8_t v)
+{
+    switch (cs->port_owner[port]) {
+    case PORT_PIC:   pic_port_write(cs, port, v); break;
+    case PORT_PIT:   pit_port_write(cs, port, v); break;
+    case PORT_RTC:   rtc_port_write(cs, port, v); break;
+    case PORT_UART:  uart_port_write(cs, port, v); break;
+    case PORT_I8042: i8042_port_write(cs, port, v); break;
+    case PORT_ACPI:  acpi_port_write(cs, port, 1, v); break;
+    case PORT_MISC:  ports_write(cs, port, v); break;
+    }
+}
+
+/* The ACPI blocks take wide accesses as one, if they stay inside a doubleword; the rest of the board
+ * is eight bits wide and the bus splits. */
+static bool wide(const struct chipset *cs, uint16_t port, unsigned size)
+{
+    return cs->port_owner[port] == PORT_ACPI && size > 1 && (port & 3) + size <= 4 && port >= 0x600;
+}
+
+uint32_t chipset_io_read(struct chipset *cs, uint16_t port, unsigned size)
+{
+    uint32_t v = 0;
+    cs_lock(cs);
+    if (wide(cs, port, size))
+        v = acpi_port_read(cs, port, size);
+    else
+        for (unsigned i = 0; i < size; i++)
+            v |= (uint32_t)byte_read(cs, (uint16_t)(port + i)) << (8 * i);
+    cs_unlock(cs);
+    return v;
+}
+
+void chipset_io_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t value)
+{
+    cs_lock(cs);
+    if (wide(cs, port, size))
+        acpi_port_write(cs, port, size, value);
+    else
+        for (unsigned i = 0; i < size; i++)
+            byte_write(cs, (uint16_t)(port + i), (uint8_t)(value >> (8 * i)));
+    cs_unlock(cs);
+}
+
+/* ---- memory -------------------------------------------------------------------------------------- */
+
+static bool in_page(uint64_t gpa, uint64_t base)
+{
+    return (gpa & ~0xfffull) == base;
+}
+
+static uint64_t lapic_page(struct chipset *cs, unsigned vcpu)
+{
+    uint64_t base = cs->st->lapic[vcpu].apic_base;
+    return base & APIC_BASE_EN && !(base & APIC_BASE_EXTD) ? base & ~0xfffull : ~0ull;
+}
+
+bool chipset_mmio_claims(struct chipset *cs, unsigned vcpu, uint64_t gpa)
+{
+    return in_page(gpa, lapic_page(cs, vcpu)) || in_page(gpa, IOAPIC_BASE) ||
+           (in_page(gpa, HPET_BASE) && (gpa & 0xfff) < 0x400);
+}
+
+uint64_t chipset_mmio_read(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigned size)
+{
+    uint64_t v = ~0ull;
+    uint32_t off = gpa & 0xfff;
+    cs_lock(cs);
+    if (in_page(gpa, lapic_page(cs, vcpu)))
+        v = lapic_mmio_read(cs, vcpu, off, size);
+    else if (in_page(gpa, IOAPIC_BASE))
+        v = ioapic_read(cs, off, size);
+    else if (in_page(gpa, HPET_BASE))
+        v = hpet_read(cs, off, size);
+    cs_unlock(cs);
+    return v;
+}
+
+void chipset_mmio_write(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigned size, uint64_t value)
+{
+    uint32_t off = gpa & 0xfff;
+    cs_lock(cs);
+    if (in_page(gpa, lapic_page(cs, vcpu)))
+        lapic_mmio_write(cs, vcpu, off, size, value);
+    else if (in_page(gpa, IOAPIC_BASE))
+        ioapic_write(cs, off, size, value);
+    else if (in_page(gpa, HPET_BASE))
+        hpet_write(cs, off, size, value);
+    cs_unlock(cs);
+}
+
+/* ---- the processor's side ------------------------------------------------------------------------ */
+
+bool chipset_msr_read(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t *value)
+{
+    cs_lock(cs);
+    bool ok = lapic_msr_read(cs, vcpu, msr, value);
+    cs_unlock(cs);
+    return ok;
+}
+
+bool chipset_msr_write(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t value)
+{
+    cs_lock(cs);
+    bool ok = lapic_msr_write(cs, vcpu, msr, value);
+    cs_unlock(cs);
+    return ok;
+}
+
+uint64_t chipset_cr8_read(struct chipset *cs, unsigned vcpu)
+{
+    return __atomic_load_n(&cs->st->lapic[vcpu].tpr, __ATOMIC_RELAXED) >> 4 & 15; /* own thread's */
+}
+
+void chipset_cr8_write(struct chipset *cs, unsigned vcpu, uint64_t value)
+{
+    cs_lock(cs);
+    cs->st->lapic[vcpu].tpr = (value & 15) << 4;
+    lapic_update(cs, vcpu);
+    cs_unlock(cs);
+}
+
+bool chipset_intr_pending(struct chipset *cs, unsigned vcpu)
+{
+    return __atomic_load_n(&cs->intr[vcpu], __ATOMIC_RELAXED);
+}
+
+int chipset_intr_ack(struct chipset *cs, unsigned vcpu)
+{
+    cs_lock(cs);
+    int v = lapic_ack(cs, vcpu);
+    cs_unlock(cs);
+    return v;
+}
+
+bool chipset_nmi_take(struct chipset *cs, unsigned vcpu)
+{
+    uint32_t *nmi = &cs->st->lapic[vcpu].nmi;
+    return __atomic_load_n(nmi, __ATOMIC_RELAXED) && __atomic_exchange_n(nmi, 0, __ATOMIC_SEQ_CST);
+}
+
+/* A store to FEExxxxxh by a device: SDM volume 3, 11.11. */
+void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data)
+{
+    if (addr >> 20 != 0xfee)
+        return; /* not the interrupt window: an MSI into memory is not modelled */
+    struct apic_msg m = {.dest = addr >> 12 & 0xff, .logical = addr & 4, .mode = data >> 8 & 7,
+                         .vector = data & 0xff, .level = (data & 0xc000) == 0xc000};
+    cs_lock(cs);
+    lapic_deliver(cs, &m);
+    cs_unlock(cs);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+struct chipset *chipset_init(struct abi_machine_page *page, const struct chipset_host *host)
+{
+    struct chipset *cs = calloc(1, sizeof(*cs));
+    if (!cs)
+        return NULL;
+    cs->page = page;
+    cs->st = &page->chipset;
+    cs->host = *host;
+    cs->deadline = NEVER;
+    pthread_mutex_init(&cs->lock, NULL);
+    for (unsigned i = 0; i < DL_COUNT; i++)
+        cs->deadline_at[i] = NEVER;
+    if (cs->st->version != ABI_CHIPSET_VERSION) {
+        memset(cs->st, 0, sizeof(*cs->st));
+        cs->st->version = ABI_CHIPSET_VERSION;
+        cs->st->size = sizeof(*cs->st);
+        rtc_init(cs);
+    }
+    return cs;
+}
+
+void chipset_fini(struct chipset *cs)
+{
+    pthread_mutex_destroy(&cs->lock);
+    free(cs);
+}
+
+void chipset_reset(struct chipset *cs)
+{
+    cs_lock(cs);
+    memset(cs->st->line, 0, sizeof(cs->st->line));
+    memset(cs->st->intx_line, 0, sizeof(cs->st->intx_line));
+    cs->st->pic[0].lines = cs->st->pic[1].lines = 0;
+    cs->st->ioapic.pins = 0;
+    for (unsigned i = 0; i < ABI_VCPU_MAX; i++)
+        lapic_reset(cs, i);
+    pic_reset(cs);
+    ioapic_reset(cs);
+    pit_reset(cs);
+    hpet_reset(cs);
+    rtc_reset(cs);
+    for (unsigned n = 0; n < ABI_UART_MAX; n++)
+        uart_reset(cs, n);
+    i8042_reset(cs);
+    acpi_reset(cs);
+    ports_reset(cs);
+    cs_a20_set(cs, true); /* as firmware hands over */
+    for (unsigned slot = 0; slot < ABI_ISR_MAX; slot++)
+        cs_intx_refresh(cs, slot);
+    cs_unlock(cs);
+}

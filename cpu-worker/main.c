@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bulkhead-cpu-worker: maps guest memory, starts the vCPU's thread and obeys the vmm's run, pause and
+ * reset. Owns the order of those three; must never execute guest code in the main thread, nor decide
+ * what a reset or power-off means for the machine: it reports and parks.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/irq/pump.h"
+#include "cpu-worker/irq/vcpu-thread.h"
+#include "cpu-worker/run/run.h"
+#include "device-procs/runtime/devproc.h"
+#include "ipc/fds.h"
+
+#define SEND_WAIT_MS 1000
+#define STOP_WAIT_S  2
+
+struct worker {
+    struct devproc *proc;
+    struct abi_machine_page *page;
+    struct abi_codepage *codepage;
+    struct chipset *cs;
+    struct cpu *cpu;
+    struct mmu_host mem;
+    struct vclock clock;
+    struct pump pump;
+    struct vcpu_thread vcpu;
+    int report_fd;          /* eventfd: the vCPU's thread has something for the main thread */
+    uint32_t events;        /* atomic: bit n = CTL__WORKER_EVENT__KIND n waits to be sent */
+    uint32_t leaving;       /* atomic: the guest powered off or reset; nothing after that counts */
+    enum ctl_msg wanted;    /* PAUSE or RESET that waits for the vCPU to park, 0 = none */
+    uint32_t wanted_seq;
+};
+
+static struct worker the_worker;
+
+/* ---- what the chipset asks for (any thread, under its lock) --------------------------------------- */
+
+static void host_vcpu_kick(void *opaque, unsigned vcpu)
+{
+    struct worker *w = opaque;
+    (void)vcpu;
+    cpu_kick(w->cpu);
+}
+
+static void host_timer_rearm(void *opaque)
+{
+    struct worker *w = opaque;
+    pump_rearm(&w->pump);
+}
+
+/* #syscalls:cpu-worker write */
+static void report(struct worker *w, unsigned kind)
+{
+    __atomic_fetch_or(&w->events, 1u << kind, __ATOMIC_SEQ_CST);
+    ipc_eventfd_signal(w->report_fd);
+}
+
+/* Power-off and reset end execution where they are written: the vCPU parks by itself and the vmm
+ * decides what comes next. */
+static void host_event(void *opaque, enum chipset_event ev)
+{
+    struct worker *w = opaque;
+    if (ev == CHIPSET_EV_SLEEP) {
+        report(w, CTL__WORKER_EVENT__KIND__SLEEP);
+        return;
+    }
+    if (__atomic_exchange_n(&w->leaving, 1, __ATOMIC_SEQ_CST))
+        return;
+    vcpu_thread_park(&w->vcpu);
+    report(w, ev == CHIPSET_EV_POWEROFF ? CTL__WORKER_EVENT__KIND__POWEROFF
+                                        : CTL__WORKER_EVENT__KIND__RESET);
+}
+
+static void host_serial_doorbell(void *opaque)
+{
+    struct worker *w = opaque;
+    if (w->mem.doorbell_vmm >= 0)
+        ipc_eventfd_signal(w->mem.doorbell_vmm);
+}
+
+static uint64_t host_now_ns(void *opaque)
+{
+    struct worker *w = opaque;
+    return vclock_now(&w->clock);
+}
+
+static uint64_t host_guest_tsc(void *opaque, unsigned vcpu)
+{
+    struct worker *w = opaque;
+    return vclock_guest_tsc(&w->clock, vcpu);
+}
+
+static uint64_t host_tsc_to_ns(void *opaque, unsigned vcpu, uint64_t tsc)
+{
+    struct worker *w = opaque;
+    return vclock_tsc_to_ns(&w->clock, vcpu, tsc);
+}
+
+static void flush_tlb(void *opaque)
+{
+    struct worker *w = opaque;
+    cpu_request_flush(w->cpu);
+}
+
+static void host_a20(void *opaque, bool enabled)
+{
+    struct worker *w = opaque;
+    mmio_a20_set(&w->mem, enabled);
+    cpu_request_flush(w->cpu);
+}
+
+/* ---- run, pause, reset ---------------------------------------------------------------------------- */
+
+static int ack(struct worker *w, uint32_t seq)
+{
+    Ctl__WorkerAck msg = CTL__WORKER_ACK__INIT;
+    msg.seq = seq;
+    return ctl_send(&w->proc->ctl, CTL_WORKER_ACK, &msg, NULL, 0, SEND_WAIT_MS);
+}
+
+static void chipset_power_on(struct worker *w)
+{
+    chipset_reset(w->cs);
+    vclock_tsc_reset(&w->clock);
+}
+
+/* Carries out the command that waited for the vCPU to park. */
+static int wanted_finish(struct worker *w)
+{
+    enum ctl_msg type = w->wanted;
+    w->wanted = 0;
+    if (!type)
+        return 0;
+    if (type == CTL_WORKER_RESET)
+        chipset_power_on(w);
+    return ack(w, w->wanted_seq);
+}
+
+static int park_then(struct worker *w, enum ctl_msg type, uint32_t seq)
+{
+    if (w->wanted)
+        return -EPROTO; /* the vmm waits for one answer before the next question */
+    w->wanted = type;
+    w->wanted_seq = seq;
+    if (vcpu_thread_parked(&w->vcpu)) {
+        vclock_pause(&w->clock);
+        pump_rearm(&w->pump);
+        return wanted_finish(w);
+    }
+    vcpu_thread_park(&w->vcpu);
+    return 0;
+}
+
+static int run(struct worker *w, uint32_t seq)
+{
+    if (w->wanted)
+        return -EPROTO;
+    if (vcpu_thread_parked(&w->vcpu)) {
+        __atomic_store_n(&w->leaving, 0, __ATOMIC_SEQ_CST);
+        vclock_run(&w->clock);
+        pump_look(&w->pump); /* what happened while nobody rang */
+        pump_rearm(&w->pump);
+        vcpu_thread_run(&w->vcpu);
+    }
+    return ack(w, seq);
+}
+
+static int worker_message(struct devproc *p, enum ctl_msg type, ProtobufCMessage *msg)
+{
+    struct worker *w = p->opaque;
+    switch (type) {
+    case CTL_WORKER_RUN:
+        return run(w, ((const Ctl__WorkerRun *)msg)->seq);
+    case CTL_WORKER_PAUSE:
+        return park_then(w, type, ((const Ctl__WorkerPause *)msg)->seq);
+    case CTL_WORKER_RESET:
+        return park_then(w, type, ((const Ctl__WorkerReset *)msg)->seq);
+    default:
+        return -EPROTO;
+    }
+}
+
+/* ---- reports of the vCPU's thread ------------------------------------------------------------------ */
+
+static void vcpu_parked(void *opaque, int why)
+{
+    struct worker *w = opaque;
+    bool leaving = __atomic_load_n(&w->leaving, __ATOMIC_SEQ_CST);
+    if (why == CPU_EXIT_TRIPLE_FAULT && !leaving)
+        report(w, CTL__WORKER_EVENT__KIND__TRIPLE_FAULT);
+    else if (why == CPU_EXIT_INTERNAL_ERROR)
+        report(w, CTL__WORKER_EVENT__KIND__INTERNAL_ERROR);
+    else
+        ipc_eventfd_signal(w->report_fd);
+}
+
+static int event_send(struct worker *w, unsigned kind)
+{
+    Ctl__WorkerEvent ev = CTL__WORKER_EVENT__INIT;
+    ev.kind = (Ctl__WorkerEvent__Kind)kind;
+    if (kind == CTL__WORKER_EVENT__KIND__INTERNAL_ERROR && w->cpu->internal_error)
+        ev.detail = (char *)w->cpu->internal_error;
+    return ctl_send(&w->proc->ctl, CTL_WORKER_EVENT, &ev, NULL, 0, SEND_WAIT_MS);
+}
+
+static void reported(void *opaque, int fd, uint32_t events)
+{
+    struct worker *w = opaque;
+    int err = 0;
+    (void)events;
+    ipc_eventfd_drain(fd);
+    /* parked is read before the events: a reason reported before parking is then sent before the
+     * acknowledgement. */
+    bool parked = vcpu_thread_parked(&w->vcpu);
+    uint32_t bits = __atomic_exchange_n(&w->events, 0, __ATOMIC_SEQ_CST);
+    for (unsigned kind = 0; kind < 32 && !err; kind++)
+        if (bits >> kind & 1)
+            err = event_send(w, kind);
+    if (parked) {
+        vclock_pause(&w->clock);
+        pump_rearm(&w->pump);
+        err = err ? err : wanted_finish(w);
+    }
+    if (err < 0) {
+        log_error("report to the vmm: %s", strerror(-err));
+        w->proc->loop.quit = true;
+    }
+}
+
+/* ---- set-up ----------------------------------------------------------------------------------------- */
+
+static void *map_fd(int fd, uint64_t size, const char *what)
+{
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0 || (uint64_t)st.st_size < size) {
+        log_error("%s: no descriptor of at least %llu bytes came with BOOT", what,
+                  (unsigned long long)size);
+        return NULL;
+    }
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) {
+        log_error("%s: mmap: %s", what, strerror(errno));
+        return NULL;
+    }
+    return p;
+}
+
+static int page_map(struct worker *w, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    int fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_MACHINE_PAGE, 0);
+    w->page = map_fd(fd, sizeof(*w->page), "machine page");
+    if (!w->page)
+        return -EINVAL;
+    if (w->page->magic != ABI_MACHINE_MAGIC || w->page->version != ABI_MACHINE_VERSION) {
+        log_error("machine page: magic %#x version %u, expected %#x version %u", w->page->magic,
+                  w->page->version, ABI_MACHINE_MAGIC, ABI_MACHINE_VERSION);
+        return -EPROTO;
+    }
+    if (w->page->vcpus != ABI_VCPU_MAX) {
+        log_error("machine page: %u vCPUs, this program runs %u", w->page->vcpus, ABI_VCPU_MAX);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int memory_map(struct worker *w, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    uint64_t size = boot->worker ? boot->worker->ram_size : 0;
+    if (!size || size & 0xfff || size != w->page->ram_below_4g + w->page->ram_above_4g) {
+        log_error("guest memory: %llu bytes do not fit the machine page",
+                  (unsigned long long)size);
+        return -EINVAL;
+    }
+    uint8_t *ram = map_fd(devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_RAM, 0), size, "guest memory");
+    w->codepage = map_fd(devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_CODEPAGE, 0),
+                         abi_codepage_size(size), "code-page map");
+    if (!ram || !w->codepage)
+        return -EINVAL;
+    mmio_host_init(&w->mem, w->page, ram, size);
+    return 0;
+}
+
+/* Eventfds must never block: a full counter already says everything. */
+static int fd_take(int *slots, unsigned max, unsigned index, int fd, const char *what)
+{
+    if (index >= max || slots[index] >= 0) {
+        log_error("%s %u: out of range, or given twice", what, index);
+        return -EPROTO;
+    }
+    slots[index] = fd;
+    return ipc_fd_nonblock(fd, true);
+}
+
+static int eventfds_take(struct worker *w, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    struct pump *p = &w->pump;
+    int err = 0;
+    p->doorbell = -1;
+    for (unsigned i = 0; i < ABI_CALL_MAX; i++)
+        p->call[i] = -1;
+    for (unsigned i = 0; i < nfds && i < boot->n_fds && !err; i++) {
+        unsigned index = boot->fds[i]->has_index ? boot->fds[i]->index : 0;
+        switch (boot->fds[i]->kind) {
+        case CTL__FD_KIND__FD_KICK:
+            err = fd_take(w->mem.kick, ABI_KICK_MAX, index, fds[i], "kick eventfd");
+            break;
+        case CTL__FD_KIND__FD_CALL:
+            err = fd_take(p->call, ABI_CALL_MAX, index, fds[i], "call eventfd");
+            break;
+        case CTL__FD_KIND__FD_DOORBELL_VMM:
+            err = fd_take(&w->mem.doorbell_vmm, 1, index, fds[i], "vmm doorbell");
+            break;
+        case CTL__FD_KIND__FD_DOORBELL_WORKER:
+            err = fd_take(&p->doorbell, 1, index, fds[i], "worker doorbell");
+            break;
+        default:
+            break; /* the memory files */
+        }
+    }
+    if (!err && (p->doorbell < 0 || w->mem.doorbell_vmm < 0)) {
+        log_error("a doorbell is missing in BOOT");
+        err = -EPROTO;
+    }
+    return err;
+}
+
+static int cpu_create(struct worker *w)
+{
+    size_t size = (cpu_size() + 63) & ~(size_t)63;
+    w->cpu = aligned_alloc(64, size);
+    if (!w->cpu)
+        return -ENOMEM;
+    return cpu_init(w->cpu, 0, w->page, &w->mem, w->cs, w->codepage);
+}
+
+static int machine_create(struct worker *w)
+{
+    const struct chipset_host host = {
+        .opaque = w, .vcpu_kick = host_vcpu_kick, .timer_rearm = host_timer_rearm,
+        .event = host_event, .serial_doorbell = host_serial_doorbell, .now_ns = host_now_ns,
+        .guest_tsc = host_guest_tsc, .tsc_to_ns = host_tsc_to_ns, .a20 = host_a20,
+    };
+    struct pump *p = &w->pump;
+    w->cs = chipset_init(w->page, &host);
+    if (!w->cs)
+        return -ENOMEM;
+    vclock_init(&w->clock, w->page);
+    int err = cpu_create(w);
+    if (err)
+        return err;
+    p->loop = &w->proc->loop;
+    p->page = w->page;
+    p->cs = w->cs;
+    p->mem = &w->mem;
+    p->clock = &w->clock;
+    p->flush = flush_tlb;
+    p->opaque = w;
+    w->vcpu = (struct vcpu_thread){.cpu = w->cpu, .on_park = vcpu_parked, .opaque = w};
+    err = pump_init(p);
+    if (err)
+        return err;
+    chipset_power_on(w);
+    return 0;
+}
+
+static int worker_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    struct worker *w = p->opaque;
+    w->proc = p;
+    int err = page_map(w, boot, fds, nfds);
+    err = err ? err : memory_map(w, boot, fds, nfds);
+    err = err ? err : eventfds_take(w, boot, fds, nfds);
+    if (err)
+        return err;
+    w->report_fd = ipc_eventfd_create();
+    err = w->report_fd < 0 ? w->report_fd : machine_create(w);
+    err = err ? err : ipc_loop_add(&p->loop, w->report_fd, EPOLLIN, reported, w);
+    err = err ? err : vcpu_thread_start(&w->vcpu);
+    if (err)
+        log_error("set-up: %s", strerror(-err));
+    return err;
+}
+
+static void worker_shutdown(struct devproc *p)
+{
+    struct worker *w = p->opaque;
+    mmio_stop(&w->mem);
+    vcpu_thread_stop(&w->vcpu, STOP_WAIT_S);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct devproc_ops ops = {
+        .program = "bulkhead-cpu-worker", .role = "cpu-worker", .sbx = SBX_CPU_WORKER,
+        .setup = worker_setup, .message = worker_message, .shutdown = worker_shutdown,
+    };
+    return devproc_main(argc, argv, &ops, &the_worker);
+}

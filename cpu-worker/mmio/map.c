@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker's private copy of the address map, and guest memory looked up in it. Owns the copy and its
+ * validation; must never hand out a host address that was not checked against the RAM mapping.
+ */
+#include <string.h>
+#include "cpu-worker/mmio/map.h"
+#include "cpu-worker/mmio/mmio.h"
+#include "ipc/log.h"
+
+#define SEQ_TRIES 1000
+
+static bool entry_valid(const struct mmu_host *m, const struct abi_map_entry *e, uint64_t floor,
+                        uint64_t limit)
+{
+    if (!e->size || e->gpa < floor || e->gpa > limit || e->size > limit - e->gpa)
+        return false;
+    switch (e->kind) {
+    case ABI_MAP_RAM:
+    case ABI_MAP_ROM:
+        return e->slot == 0 && !((e->gpa | e->size | e->offset) & 0xfff) &&
+               e->offset <= m->ram_size && e->size <= m->ram_size - e->offset;
+    case ABI_MAP_KICK:
+        return e->slot < ABI_KICK_MAX;
+    case ABI_MAP_ISR:
+        return e->slot < ABI_ISR_MAX;
+    case ABI_MAP_MAILBOX:
+        return true;
+    }
+    return false;
+}
+
+/* Keeps what is sound: sorted, not overlapping, inside [0, limit). Returns how many. */
+static uint32_t entries_filter(const struct mmu_host *m, struct abi_map_entry *e, uint32_t n,
+                               uint64_t limit)
+{
+    uint64_t floor = 0;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (e[i].kind == ABI_MAP_NONE)
+            continue;
+        if (!entry_valid(m, &e[i], floor, limit)) {
+            log_warn("address map entry %u (kind %u at %#llx) is not valid: ignored", i, e[i].kind,
+                     (unsigned long long)e[i].gpa);
+            continue;
+        }
+        floor = e[i].gpa + e[i].size;
+        e[kept++] = e[i];
+    }
+    return kept;
+}
+
+/* Seqlock, reader's side. false: the writer was in the middle all the time. */
+static bool map_copy(const struct abi_addr_map *src, struct abi_addr_map *dst)
+{
+    for (unsigned i = 0; i < SEQ_TRIES; i++) {
+        uint32_t seq = __atomic_load_n(&src->seq, __ATOMIC_ACQUIRE);
+        if (seq & 1) {
+            __builtin_ia32_pause();
+            continue;
+        }
+        memcpy(dst, src, sizeof(*dst));
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&src->seq, __ATOMIC_RELAXED) == seq) {
+            dst->seq = seq;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool mmio_map_changed(struct mmu_host *m)
+{
+    return __atomic_load_n(&m->page->map.seq, __ATOMIC_ACQUIRE) !=
+           __atomic_load_n(&m->seq, __ATOMIC_RELAXED);
+}
+
+bool mmio_map_refresh(struct mmu_host *m)
+{
+    struct abi_addr_map map;
+    if (!mmio_map_changed(m) || !map_copy(&m->page->map, &map))
+        return false; /* unchanged; or being written: the doorbell that follows brings us back */
+    uint32_t n_mem = map.count < ABI_MAP_MAX ? map.count : ABI_MAP_MAX;
+    uint32_t n_io = map.io_count < ABI_IO_MAX ? map.io_count : ABI_IO_MAX;
+    m->n_mem = entries_filter(m, map.mem, n_mem, 1ull << 52);
+    m->n_io = entries_filter(m, map.io, n_io, 0x10000);
+    memcpy(m->mem, map.mem, sizeof(m->mem));
+    memcpy(m->io, map.io, sizeof(m->io));
+    m->hot = 0;
+    __atomic_store_n(&m->seq, map.seq, __ATOMIC_RELAXED);
+    return true;
+}
+
+void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram, uint64_t ram_size)
+{
+    memset(m, 0, sizeof(*m));
+    m->page = page;
+    m->ram = ram;
+    m->ram_size = ram_size;
+    m->a20_mask = ~0ull;
+    m->doorbell_vmm = -1;
+    for (unsigned i = 0; i < ABI_KICK_MAX; i++)
+        m->kick[i] = -1;
+    m->seq = ~0u; /* odd: never equal to a published map */
+    mmio_map_refresh(m);
+}
+
+void mmio_a20_set(struct mmu_host *m, bool enabled)
+{
+    __atomic_store_n(&m->a20_mask, enabled ? ~0ull : ~(1ull << 20), __ATOMIC_RELAXED);
+}
+
+void mmio_stop(struct mmu_host *m)
+{
+    __atomic_store_n(&m->stop, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool entry_has(const struct abi_map_entry *e, uint64_t addr)
+{
+    return addr - e->gpa < e->size; /* wraps to a large number below the start */
+}
+
+const struct abi_map_entry *map_find(const struct abi_map_entry *e, uint32_t n, uint64_t addr)
+{
+    uint32_t lo = 0, hi = n;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (entry_has(&e[mid], addr))
+            return &e[mid];
+        if (addr < e[mid].gpa)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return NULL;
+}
+
+uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ram_off)
+{
+    *writable = false;
+    if (__builtin_expect(mmio_map_changed(m), 0))
+        mmio_map_refresh(m);
+    gpa &= __atomic_load_n(&m->a20_mask, __ATOMIC_RELAXED);
+    const struct abi_map_entry *e = &m->mem[m->hot];
+    if (m->hot >= m->n_mem || !entry_has(e, gpa)) {
+        e = map_find(m->mem, m->n_mem, gpa);
+        if (!e || e->kind > ABI_MAP_ROM)
+            return NULL;
+        m->hot = (uint32_t)(e - m->mem);
+    }
+    uint64_t off = e->offset + (gpa - e->gpa);
+    *writable = e->kind == ABI_MAP_RAM;
+    if (ram_off)
+        *ram_off = off;
+    return m->ram + off;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Physical accesses of the vCPU that are not plain RAM: the address map published by the vmm, the kick
+ * eventfds, the virtio ISR bytes, the PCI configuration ports and the register mailbox. Everything here
+ * runs in the vCPU's thread, except mmio_map_changed and mmio_stop.
+ */
+#ifndef BULKHEAD_CPU_WORKER_MMIO_H
+#define BULKHEAD_CPU_WORKER_MMIO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "ipc/abi/machine-page.h"
+
+struct cpu;
+
+struct mmu_host { /* guest memory as this process sees it; one per VM */
+    uint8_t *ram;       /* RAM memfd 0, mapped whole */
+    uint64_t ram_size;
+    struct abi_machine_page *page;
+    /* Private copy of the address map: validated, sorted, every RAM range inside the memfd. */
+    uint32_t seq;       /* of the copy */
+    uint32_t n_mem, n_io, hot;
+    struct abi_map_entry mem[ABI_MAP_MAX];
+    struct abi_map_entry io[ABI_IO_MAX];
+    uint64_t a20_mask;  /* ~0, or without bit 20 while the gate is closed. Atomic */
+    int kick[ABI_KICK_MAX]; /* eventfds, -1 = none */
+    int doorbell_vmm;       /* eventfd, -1 = none */
+    uint32_t stop;          /* atomic: the process ends, wait for nobody */
+};
+
+/* Fills in the structure and takes the first copy of the map. kick[] and doorbell_vmm are set to -1:
+ * the caller stores the descriptors it was given. ram and page stay the caller's. */
+void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram, uint64_t ram_size);
+/* The vmm has published another map than the copy here: the vCPU's TLB must be flushed
+ * (cpu_request_flush). Any thread. */
+bool mmio_map_changed(struct mmu_host *m);
+/* Takes a new copy if there is one; true if the copy changed. vCPU thread. */
+bool mmio_map_refresh(struct mmu_host *m);
+void mmio_a20_set(struct mmu_host *m, bool enabled); /* then flush the TLB */
+void mmio_stop(struct mmu_host *m); /* any thread: an access that waits for the vmm ends */
+
+/* Host address of the RAM or ROM byte at gpa, NULL = not memory. The rest of its 4 KiB page follows.
+ * *writable: stores are allowed. *ram_off (may be NULL): offset of that byte in the RAM memfd. */
+uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ram_off);
+
+/* One access of 1, 2, 4 or 8 bytes that stays in one page. Unmapped: all-ones, dropped. */
+uint64_t mmio_read(struct cpu *c, uint64_t gpa, unsigned size);
+void mmio_write(struct cpu *c, uint64_t gpa, unsigned size, uint64_t v);
+/* One port access of 1, 2 or 4 bytes. */
+uint32_t pio_read(struct cpu *c, uint16_t port, unsigned size);
+void pio_write(struct cpu *c, uint16_t port, unsigned size, uint32_t v);
+
+#endif

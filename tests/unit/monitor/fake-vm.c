@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See fake-vm.h.
+ */
+#include "tests/unit/monitor/fake-vm.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct fake fake;
+struct vm fake_vm;
+
+static void note(const char *what)
+{
+    strcat(fake.calls, what);
+    strcat(fake.calls, " ");
+    CHECK(strlen(fake.calls) < sizeof(fake.calls) - 64);
+}
+
+const char *vm_run_state_name(enum vm_run_state s)
+{
+    static const char *const names[] = { "prelaunch", "running", "paused", "shutdown", "internal-error" };
+
+    return names[s];
+}
+
+int vm_stop(struct vm *vm)
+{
+    note("stop");
+    vm->state = VM_PAUSED;
+    qmp_event(vm, "STOP", NULL);
+    return 0;
+}
+
+int vm_cont(struct vm *vm)
+{
+    note("cont");
+    if (fake.fail)
+        return fake.fail;
+    vm->state = VM_RUNNING;
+    qmp_event(vm, "RESUME", NULL);
+    return 0;
+}
+
+int vm_reset(struct vm *vm)
+{
+    note("reset");
+    qmp_event(vm, "RESET", "{\"guest\": false, \"reason\": \"host-qmp-system-reset\"}");
+    return 0;
+}
+
+void vm_powerdown(struct vm *vm)
+{
+    (void)vm;
+    note("powerdown");
+}
+
+void vm_quit(struct vm *vm)
+{
+    note("quit");
+    vm->loop.quit = true;
+}
+
+unsigned vm_children(struct vm *vm, struct child_info *out, unsigned max)
+{
+    static const struct child_info list[] = {
+        { .role = "vmm", .id = "vmm", .pid = 10, .uid = 1000, .state = "running" },
+        { .role = "spawner", .id = "root", .pid = 11, .state = "running" },
+        { .role = "block", .id = "virtio0", .pid = 12, .uid = 1001, .state = "running", .restarts = 3,
+          .generation = 4, .uptime_ms = 3661000, .rss_kib = 2048, .seccomp = 2, .no_new_privs = 1,
+          .layers = 0x7ff },
+    };
+
+    (void)vm;
+    (void)max;
+    memcpy(out, list, sizeof(list));
+    return 3;
+}
+
+int vm_device_restart(struct vm *vm, const char *id)
+{
+    (void)vm;
+    note("restart");
+    return strcmp(id, "virtio0") ? -ENODEV : 0;
+}
+
+const char *vm_last_error(void)
+{
+    return "the fake says no";
+}
+
+unsigned machine_info_pci(struct vm *vm, char *out, unsigned len)
+{
+    (void)vm;
+    return (unsigned)snprintf(out, len, "  Bus  0, device   0, function 0:\n");
+}
+
+unsigned vm_serial_read(struct vm *vm, unsigned n, uint8_t *buf, unsigned len)
+{
+    (void)vm;
+    if (n || !fake.tx_len)
+        return 0;
+    if (len > fake.tx_len)
+        len = (unsigned)fake.tx_len;
+    memcpy(buf, fake.tx, len);
+    fake.tx_len -= len;
+    memmove(fake.tx, fake.tx + len, fake.tx_len);
+    return len;
+}
+
+unsigned vm_serial_write(struct vm *vm, unsigned n, const uint8_t *buf, unsigned len)
+{
+    size_t room = fake.rx_room - fake.rx_len;
+
+    (void)vm;
+    (void)n;
+    if (len > room)
+        len = (unsigned)room;
+    memcpy(fake.rx + fake.rx_len, buf, len);
+    fake.rx_len += len;
+    return len;
+}
+
+void vm_serial_break(struct vm *vm, unsigned n)
+{
+    (void)vm;
+    (void)n;
+    fake.breaks++;
+}
+
+void fake_start(const char *const *argv)
+{
+    char *words[64] = { (char *)"bulkhead", (char *)"-kernel", (char *)"k", (char *)"-nodefaults" }, err[256];
+    int argc = 4;
+
+    memset(&fake, 0, sizeof(fake));
+    memset(&fake_vm, 0, sizeof(fake_vm));
+    fake.rx_room = sizeof(fake.rx);
+    while (*argv)
+        words[argc++] = (char *)*argv++;
+    CHECK(plan_parse(&fake_vm.plan, argc, words) == 0);
+    CHECK(ipc_loop_init(&fake_vm.loop) == 0);
+    if (monitor_init(&fake_vm, err, sizeof(err))) {
+        fprintf(stderr, "%s\n", err);
+        exit(1);
+    }
+}
+
+void fake_end(void)
+{
+    monitor_fini(&fake_vm);
+    ipc_loop_fini(&fake_vm.loop);
+}
