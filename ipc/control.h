@@ -69,12 +69,14 @@ struct ctl_peer {
 void ctl_peer_init(struct ctl_peer *p, int fd, enum ctl_dir incoming, uint32_t generation);
 
 /* 1 = message in *type and *msg, its descriptors in fds[0..*nfds) (caller owns them); 0 = hang-up;
+ * *nfds: in = room in fds, out = received; fds and nfds may be NULL for "none";
  * -EAGAIN = none within timeout_ms; -EPROTO = the peer broke the protocol (descriptors are closed,
  * the reason is logged): drop it. */
 int ctl_recv(struct ctl_peer *p, enum ctl_msg *type, ProtobufCMessage **msg, int *fds,
              unsigned *nfds, int timeout_ms);
 
-/* Packs and sends; msg is the generated struct that belongs to type. 0 or -errno. */
+/* Packs and sends; msg is the generated struct that belongs to type. 0 or -errno; -EINVAL: the table
+ * does not allow this message now. */
 int ctl_send(struct ctl_peer *p, enum ctl_msg type, const void *msg, const int *fds, unsigned nfds,
              int timeout_ms);
 

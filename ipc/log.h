@@ -8,6 +8,7 @@
 #define BULKHEAD_IPC_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum ipc_log_level { IPC_LOG_ERROR, IPC_LOG_WARN, IPC_LOG_INFO, IPC_LOG_DEBUG };
@@ -28,6 +29,12 @@ void ipc_log(enum ipc_log_level level, const char *fmt, ...) __attribute__((form
 #define log_warn(...)  ipc_log(IPC_LOG_WARN, __VA_ARGS__)
 #define log_info(...)  ipc_log(IPC_LOG_INFO, __VA_ARGS__)
 #define log_debug(...) ipc_log(IPC_LOG_DEBUG, __VA_ARGS__)
+
+/* Receiving end of a log channel, never waits. 1 = a record: checked, text NUL-terminated and free of
+ * control characters; 0 = hang-up; -EAGAIN = none now; -EPROTO = not a record, drop the channel. */
+int ipc_log_record_recv(int fd, struct ipc_log_record *out);
+/* Replaces control characters: text of a peer must not reach a terminal raw. */
+void ipc_log_text_clean(char *text, size_t len);
 
 /* Token bucket for messages a guest or a peer can provoke: true when this one may be logged. */
 struct ipc_ratelimit {

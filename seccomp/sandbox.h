@@ -22,6 +22,9 @@ void sbx_stage4_setup(void);
  * step in *step. mode SBX_OFF: does nothing, returns 0. */
 int sbx_stage5_lock(enum sbx_role role, enum sbx_mode mode, const char **step);
 
+/* Name of a system call of this architecture, "unknown" if it has none. */
+const char *sbx_syscall_name(long nr);
+
 /* What /proc says about a process: for query-sandbox. */
 struct sbx_status {
     uint32_t uid;

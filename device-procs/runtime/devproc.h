@@ -36,7 +36,7 @@ struct devproc_ops {
     void (*shutdown)(struct devproc *p); /* optional: flush and close */
 };
 
-/* main() of a device program: parses --help/--version/--fd, runs until SHUTDOWN or hang-up, returns
+/* main() of a device program: parses --help/--version, runs until SHUTDOWN or hang-up, returns
  * the exit status. */
 int devproc_main(int argc, char **argv, const struct devproc_ops *ops, void *opaque);
 /* The descriptor of this kind and index, or -1. */

@@ -91,10 +91,9 @@ struct abi_hpet {
 struct abi_rtc {
     uint8_t cmos[128];
     int64_t offset_ns;   /* clock = rtc_base_s + virtual time + offset_ns */
-    int64_t held_ns;     /* sub-second part kept while the clock is held */
     uint64_t checked_ns; /* virtual time up to which flags C are exact */
     uint8_t index;       /* last value written to port 70 */
-    uint8_t pad[7];
+    uint8_t pad[15];
 };
 struct abi_uart { /* 16550A */
     uint8_t ier, fcr, lcr, mcr, msr, scr, dll, dlm;
@@ -141,6 +140,8 @@ struct abi_ports {
 struct abi_chipset_state {
     uint32_t version;    /* ABI_CHIPSET_VERSION */
     uint32_t size;       /* sizeof(struct abi_chipset_state) */
+    uint32_t clock_running; /* guest time runs: it is then CLOCK_MONOTONIC - clock_offset_ns */
+    uint32_t pad;
     /* Guest time while the machine is paused; the worker keeps them up to date at each pause. */
     uint64_t paused_ns;
     uint64_t paused_tsc[ABI_LAPIC_MAX];
@@ -169,7 +170,7 @@ _Static_assert(sizeof(struct abi_rtc) == 160, "ABI");
 _Static_assert(sizeof(struct abi_uart) == 88, "ABI");
 _Static_assert(sizeof(struct abi_i8042) == 48, "ABI");
 _Static_assert(sizeof(struct abi_acpi_pm) == 32, "ABI");
-_Static_assert(offsetof(struct abi_chipset_state, line) == 144, "ABI");
+_Static_assert(offsetof(struct abi_chipset_state, line) == 152, "ABI");
 _Static_assert(sizeof(struct abi_chipset_state) <= 32768, "ABI: at most 32 KiB");
 
 #endif

@@ -6,13 +6,19 @@
 #ifndef BULKHEAD_VMM_SUPERVISE_SPAWN_CLIENT_H
 #define BULKHEAD_VMM_SUPERVISE_SPAWN_CLIENT_H
 
+#include <stddef.h>
+#include <sys/types.h>
 #include "ipc/abi/spawn.h"
 #include "ipc/loop.h"
 
 struct spawn_client {
     int fd;    /* channel to the spawner, or -1 */
     pid_t pid; /* spawner, 0 when it is the broker's child */
-    const char *how; /* "root", "user namespace", "broker" */
+    const char *how; /* "root", "user namespace", "broker", "no namespace" */
+    uint32_t sub_uid; /* user namespace: the host's UID behind UID 1 inside; events are translated */
+    struct ipc_loop *loop;
+    int pidfd;        /* of the spawner, -1 when it is the broker's child */
+    int slot_fd;      /* user namespace: holds the block of subordinate UIDs, or -1 */
     void *opaque;
     /* fds: STARTED: fds[0] = pidfd, fds[1] = role's file or absent. The callee owns them. */
     void (*event)(void *opaque, const struct spawn_event *ev, int *fds, unsigned nfds);
@@ -26,6 +32,8 @@ int spawn_client_start(struct spawn_client *sc, const struct spawn_plan *plan, c
 int spawn_client_watch(struct spawn_client *sc, struct ipc_loop *l);
 int spawn_client_start_role(struct spawn_client *sc, unsigned role, uint32_t generation,
                             int ctl_fd, int log_fd); /* fds stay the caller's */
+/* The orderly end: hangs up and waits (bounded) until the spawner has ended every child and itself. */
+void spawn_client_stop(struct spawn_client *sc);
 int spawn_client_kill(struct spawn_client *sc, unsigned role, uint32_t generation, int sig);
 
 #endif
