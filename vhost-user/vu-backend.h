@@ -30,6 +30,8 @@ struct vu_device_ops {
     void (*kick)(void *opaque, struct vq *vq);
     /* The connection is gone. */
     void (*closed)(void *opaque);
+    /* The driver reset the device (optional): its rings are already stopped. */
+    void (*reset)(void *opaque);
 };
 
 /* be is large: allocate once (static or calloc). fd becomes the back end's. codepage may be NULL.
@@ -45,7 +47,7 @@ uint64_t vu_backend_features(const struct vu_backend *be);
 void vu_backend_config_changed(struct vu_backend *be);
 void vu_backend_fini(struct vu_backend *be);
 
-/* Test hook: called with a crash-point number between the steps of pop and push; see crash tests. */
-extern void (*vq_crash_hook)(unsigned point);
+/* Test hook, declared in vq.h: vq_crash_hook(enum vq_crash_point) is called between the steps of pop,
+ * push, notify and recovery. */
 
 #endif

@@ -23,6 +23,8 @@ struct vu_fe_queue {
     uint16_t size;
     uint64_t desc_gpa, avail_gpa, used_gpa;
     int kick_fd, call_fd; /* owned by the caller, live across back ends */
+    int err_fd;           /* optional (-1): eventfd the back end writes when it breaks the queue: the
+                             guest is then to be told DEVICE_NEEDS_RESET */
     uint16_t base;        /* last known avail position (from GET_VRING_BASE) */
 };
 struct vu_frontend {
@@ -40,6 +42,16 @@ struct vu_frontend {
     uint64_t inflight_size, inflight_off;
     int timeout_ms;             /* per reply */
     char name[32];              /* for messages */
+    /* A configuration change that arrived while another reply was waited for; the channel will not be
+     * readable for it. Look after any call, or call vu_frontend_request_serve, which clears it. */
+    bool config_pending;
+
+    /* Private. */
+    int req_fd;
+    bool known;   /* a back end was connected before: be_features is what the guest was offered */
+    bool recover; /* the last back end did not tell where its rings stopped */
+    void *(*gpa_to_hva)(void *opaque, uint64_t gpa, uint64_t len);
+    void *mem_opaque;
 };
 
 void vu_frontend_init(struct vu_frontend *fe, const char *name, unsigned nqueues);

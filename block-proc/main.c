@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bulkhead-block: takes its image, socket and shared memory from BOOT, waits for the predecessor's I/O to
+ * be over, and runs the device. Opens nothing itself.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "block-proc/virtio-blk.h"
+#include "ipc/imagelock.h"
+
+#define FENCE_QUIET_MS 1000
+#define FENCE_TOTAL_MS 30000
+
+static struct blk the_block; /* one per program */
+static uint32_t crash_point, crash_skip;
+
+/* crash_at: low byte = enum vq_crash_point, the rest = how often to let it pass first. A signal that
+ * the first process of a pid namespace sends itself is ignored, a trap is not. */
+static void crash_if_due(unsigned point)
+{
+    if (point != crash_point || crash_skip-- > 0)
+        return;
+    raise(SIGKILL);
+    __builtin_trap();
+}
+
+static int cache_parse(const char *s, enum blk_cache *cache)
+{
+    static const char *const names[] = {"writeback", "writethrough", "none", "directsync",
+                                        "unsafe"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!strcmp(s, names[i])) {
+            *cache = (enum blk_cache)i;
+            return 0;
+        }
+    log_error("unknown cache mode %s", s);
+    return -EINVAL;
+}
+
+static int options_read(const Ctl__BlockConfig *c, struct blk_options *o)
+{
+    memset(o, 0, sizeof(*o));
+    o->readonly = c->has_readonly && c->readonly;
+    o->discard = c->has_discard && c->discard;
+    o->queues = c->has_queues && c->queues ? c->queues : 1;
+    if (o->queues > VU_QUEUES_MAX) {
+        log_error("%u queues wanted, at most %u are possible", o->queues, VU_QUEUES_MAX);
+        return -EINVAL;
+    }
+    if (c->serial) {
+        size_t n = strnlen(c->serial, VBLK_ID_BYTES);
+        memcpy(o->serial, c->serial, n);
+    }
+    if (c->has_crash_at && c->crash_at) {
+        crash_point = c->crash_at & 0xff;
+        crash_skip = c->crash_at >> 8;
+        vq_crash_hook = crash_if_due;
+    }
+    return c->cache ? cache_parse(c->cache, &o->cache) : 0;
+}
+
+/* The successor's first I/O must come after the predecessor's last. A read-only image has nothing to
+ * protect. */
+static int fence(struct devproc *p, int fd, const char *name, bool readonly)
+{
+    if (readonly)
+        return 0;
+    int r = ipc_image_fence(fd, FENCE_QUIET_MS);
+    if (r == -EAGAIN) {
+        devproc_event(p, "FENCE_WAIT", "image=%s", name);
+        r = ipc_image_fence(fd, FENCE_TOTAL_MS - FENCE_QUIET_MS);
+    }
+    if (r == -EAGAIN)
+        log_error("%s: the predecessor's I/O did not end within %d s", name,
+                  FENCE_TOTAL_MS / 1000);
+    else if (r == -EOPNOTSUPP || r == -ENOLCK || r == -EINVAL)
+        log_warn("%s: no locks on this file system: restarts are not fenced", name);
+    else if (r < 0)
+        log_error("%s: fence: %s", name, strerror(-r));
+    return r == -EOPNOTSUPP || r == -ENOLCK || r == -EINVAL ? 0 : r;
+}
+
+/* Maps shared memory of at least `min` bytes; *len is its size. NULL if there is none or it is short. */
+static void *map_shared(int fd, size_t min, size_t *len)
+{
+    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (size < 0 || (uint64_t)size < min)
+        return NULL;
+    void *p = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    *len = (size_t)size;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static int device_start(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsigned nfds,
+                        const struct blk_options *opt)
+{
+    size_t len;
+    struct blk *b = &the_block;
+    int sock = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_VHOST_USER, 0);
+    int state_fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_STATE, 0);
+    int code_fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_CODEPAGE, 0);
+    struct blk_state *state = map_shared(state_fd, sizeof(struct blk_state), &len);
+    int r = blk_init(b, p, sock, opt, state);
+    if (r < 0) {
+        log_error("device set-up: %s", strerror(-r));
+        return r;
+    }
+    struct abi_codepage *cp = map_shared(code_fd, ABI_CODEPAGE_HDR, &len);
+    if (code_fd >= 0 && !cp) {
+        log_error("the code-page map cannot be mapped");
+        return -EINVAL;
+    }
+    if (cp)
+        vu_backend_set_codepage(b->be, cp, len - ABI_CODEPAGE_HDR);
+    return 0;
+}
+
+static int setup(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    struct blk_options opt;
+    int image = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_IMAGE, 0);
+    if (!boot->block || image < 0 ||
+        devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_VHOST_USER, 0) < 0) {
+        log_error("BOOT brings no image, no socket or no configuration");
+        return -EINVAL;
+    }
+    int r = options_read(boot->block, &opt);
+    if (r == 0)
+        r = fence(p, image, boot->block->name, opt.readonly);
+    if (r == 0)
+        r = img_open(&the_block.img, image, opt.readonly);
+    return r < 0 ? r : device_start(p, boot, fds, nfds, &opt);
+}
+
+static void end(struct devproc *p)
+{
+    (void)p;
+    blk_fini(&the_block);
+}
+
+static const struct devproc_ops ops = {
+    .program = "bulkhead-block",
+    .role = "block",
+    .sbx = SBX_BLOCK,
+    .setup = setup,
+    .shutdown = end,
+};
+
+int main(int argc, char **argv)
+{
+    return devproc_main(argc, argv, &ops, NULL);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio-blk back end: configuration space, and the way of a request from queue to I/O thread and
+ * back. A failing image is told to the guest as an I/O error and to the vmm as an event; the process
+ * goes on. Must never allocate or sleep while the device runs, but in queue_stop.
+ */
+#include "block-proc/virtio-blk.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include "ipc/fds.h"
+
+static struct vu_backend *backend_memory(void)
+{
+    static uint64_t mem[(256u << 10) / sizeof(uint64_t)];
+    return vu_backend_size() <= sizeof(mem) ? (struct vu_backend *)(void *)mem : NULL;
+}
+
+static uint64_t features_offered(const struct blk *b)
+{
+    uint64_t f = VIRTIO_BLK_F_SEG_MAX_BIT | VIRTIO_BLK_F_BLK_SIZE_BIT | VIRTIO_BLK_F_TOPOLOGY_BIT |
+                 VIRTIO_BLK_F_FLUSH_BIT;
+    f |= b->opt.readonly ? VIRTIO_BLK_F_RO_BIT
+                         : VIRTIO_BLK_F_DISCARD_BIT | VIRTIO_BLK_F_WRITE_ZEROES_BIT;
+    if (b->opt.queues > 1)
+        f |= VIRTIO_BLK_F_MQ_BIT;
+    if (b->state)
+        f |= VIRTIO_BLK_F_CONFIG_WCE_BIT;
+    return f;
+}
+
+static int config_get(void *opaque, uint32_t off, uint32_t size, uint8_t *out)
+{
+    struct blk *b = opaque;
+    /* Front ends that know a longer layout read zeros behind ours. */
+    uint8_t space[256] = {0};
+    struct vblk_config c = {
+        .capacity = b->img.sectors,
+        .seg_max = BLK_SEG_MAX,
+        .blk_size = VBLK_SECTOR,
+        .physical_block_exp = b->img.align == 4096 ? 3 : 0,
+        .min_io_size = 1,
+        .writeback = b->writeback,
+        .num_queues = (uint16_t)b->opt.queues,
+        .max_discard_sectors = BLK_SEGMENT_SECTORS,
+        .max_discard_seg = BLK_SEGMENTS_MAX,
+        .discard_sector_alignment = 8,
+        .max_write_zeroes_sectors = BLK_SEGMENT_SECTORS,
+        .max_write_zeroes_seg = BLK_SEGMENTS_MAX,
+        .write_zeroes_may_unmap = b->opt.discard,
+    };
+    if (off > sizeof(space) || size > sizeof(space) - off)
+        return -EINVAL;
+    memcpy(space, &c, sizeof(c));
+    memcpy(out, space + off, size);
+    return 0;
+}
+
+/* Only the cache mode is writable; it outlives this process in the state memory. */
+static int config_set(void *opaque, uint32_t off, uint32_t size, const uint8_t *in)
+{
+    struct blk *b = opaque;
+    if (off != offsetof(struct vblk_config, writeback) || size != 1 || !b->state ||
+        !(vu_backend_features(b->be) & VIRTIO_BLK_F_CONFIG_WCE_BIT))
+        return -EINVAL;
+    b->writeback = in[0] & 1;
+    b->state->writeback = b->writeback;
+    __atomic_store_n(&b->state->valid, 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static bool writeback_default(const struct blk *b)
+{
+    return b->opt.cache != BLK_WRITETHROUGH && b->opt.cache != BLK_DIRECTSYNC;
+}
+
+static void reset(void *opaque)
+{
+    struct blk *b = opaque;
+    b->writeback = writeback_default(b);
+    if (b->state)
+        b->state->valid = 0;
+}
+
+static void state_load(struct blk *b)
+{
+    b->writeback = writeback_default(b);
+    if (!b->state)
+        return;
+    struct blk_state s = *b->state;
+    if (s.magic == BLK_STATE_MAGIC && s.version == BLK_STATE_VERSION && s.valid == 1) {
+        b->writeback = s.writeback & 1;
+        return;
+    }
+    s = (struct blk_state){BLK_STATE_MAGIC, BLK_STATE_VERSION, 0, 0};
+    *b->state = s;
+}
+
+/* Section 5.2.5.2: a driver that did not take FLUSH cannot flush, so every write must be durable. */
+static bool sync_wanted(const struct blk *b, uint32_t type)
+{
+    bool flush = vu_backend_features(b->be) & VIRTIO_BLK_F_FLUSH_BIT;
+    if (b->opt.cache == BLK_UNSAFE || type == VBLK_IN)
+        return false;
+    return type == VBLK_FLUSH || !flush || !b->writeback;
+}
+
+static void complete(struct blk *b, struct blk_req *req, uint8_t status)
+{
+    struct vq_elem *e = &req->elem;
+    *req->status = status;
+    blk_req_restore(req);
+    vq_push_iov(req->vq, e->head, &e->iov[e->n_out], e->n_in, (uint32_t)e->in_len);
+    req->next = b->free;
+    b->free = req;
+}
+
+static void error_report(struct blk *b, const struct blk_req *req, const char *reason)
+{
+    if (!ipc_ratelimit_ok(&b->event_rl, 10, 10))
+        return;
+    log_error("%s at sector %" PRIu64 ": %s", blk_req_name(req), req->sector, reason);
+    devproc_event(b->proc, "BLOCK_IO_ERROR", "operation=%s sector=%" PRIu64 " reason=%s",
+                  blk_req_name(req), req->sector, reason);
+}
+
+/* One popped request: answered at once, or on its way to an I/O thread. True: answered. */
+static bool dispatch(struct blk *b, struct blk_req *req)
+{
+    uint8_t status;
+    if (blk_req_parse(req, &b->img, b->opt.serial, &status) < 0) {
+        vq_break(req->vq, "request without header or status");
+        req->next = b->free;
+        b->free = req;
+        return false;
+    }
+    bool direct = status != VBLK_S_OK || req->type == VBLK_GET_ID ||
+                  (req->type == VBLK_FLUSH && !sync_wanted(b, req->type));
+    if (req->elem.poisoned) {
+        error_report(b, req, "the request killed this process twice");
+        status = VBLK_S_IOERR;
+        direct = true;
+    }
+    if (direct) {
+        complete(b, req, status);
+        return true;
+    }
+    req->sync = sync_wanted(b, req->type);
+    req->discard = b->opt.discard;
+    b->outstanding[vq_index(req->vq)]++;
+    vq_suspect(req->vq, req->elem.head, false); /* waiting harms nobody */
+    blk_pool_submit(&b->pool, req);
+    return false;
+}
+
+/* One chain of the queue. 1 = taken, 0 = none or no room. */
+static int take_one(struct blk *b, struct vq *vq, bool *answered)
+{
+    struct blk_req *req = b->free;
+    if (!req) {
+        b->starved = true;
+        return 0;
+    }
+    if (vq_pop(vq, &req->elem) != 1)
+        return 0;
+    b->free = req->next;
+    req->vq = vq;
+    *answered |= dispatch(b, req);
+    return 1;
+}
+
+static void process(void *opaque, struct vq *vq)
+{
+    bool answered = false;
+    while (take_one(opaque, vq, &answered) == 1)
+        ;
+    if (answered)
+        vq_notify(vq);
+}
+
+static void finish(struct blk *b, struct blk_req *req)
+{
+    uint8_t status = VBLK_S_OK;
+    if (req->err < 0) {
+        error_report(b, req, strerror(-req->err));
+        status = VBLK_S_IOERR;
+    }
+    b->outstanding[vq_index(req->vq)]--;
+    complete(b, req, status);
+}
+
+/* Completes what the I/O threads handed back, then tells each queue's driver once. */
+static void collect(struct blk *b, bool wait)
+{
+    bool touched[VU_QUEUES_MAX] = {false};
+    struct blk_req *req = blk_pool_collect(&b->pool, wait), *next;
+    for (; req; req = next) {
+        next = req->next;
+        touched[vq_index(req->vq)] = true;
+        finish(b, req);
+    }
+    for (unsigned i = 0; i < b->opt.queues; i++)
+        if (touched[i])
+            vq_notify(vu_backend_vq(b->be, i));
+}
+
+static void on_done(void *opaque, int fd, uint32_t events)
+{
+    struct blk *b = opaque;
+    (void)events;
+    ipc_eventfd_drain(fd);
+    collect(b, false);
+    if (!b->starved)
+        return;
+    b->starved = false;
+    for (unsigned i = 0; i < b->opt.queues; i++)
+        process(b, vu_backend_vq(b->be, i));
+}
+
+/* Everything taken from the ring is finished first, what a dead incarnation had taken included. */
+static void queue_stop(void *opaque, struct vq *vq)
+{
+    struct blk *b = opaque;
+    bool answered = false;
+    for (;;) {
+        while (vq_resubmits_pending(vq) && !vq_broken(vq) && take_one(b, vq, &answered) == 1)
+            ;
+        if (b->outstanding[vq_index(vq)] == 0)
+            break;
+        collect(b, true);
+    }
+    if (answered)
+        vq_notify(vq);
+}
+
+static void closed(void *opaque)
+{
+    struct blk *b = opaque;
+    b->proc->loop.quit = true;
+}
+
+int blk_init(struct blk *b, struct devproc *p, int sock, const struct blk_options *opt,
+             struct blk_state *state)
+{
+    b->proc = p;
+    b->opt = *opt;
+    b->state = state;
+    state_load(b);
+    for (unsigned i = 0; i < BLK_REQS; i++) {
+        b->req[i].next = b->free;
+        b->free = &b->req[i];
+    }
+    b->ops = (struct vu_device_ops){.features = features_offered(b),
+                                    .queues = opt->queues,
+                                    .inflight = true,
+                                    .config_get = config_get,
+                                    .config_set = config_set,
+                                    .queue_start = process,
+                                    .queue_stop = queue_stop,
+                                    .kick = process,
+                                    .closed = closed,
+                                    .reset = reset};
+    b->be = backend_memory();
+    if (!b->be)
+        return -ENOMEM;
+    int r = blk_pool_start(&b->pool, &b->img);
+    if (r == 0)
+        r = ipc_loop_add(&p->loop, b->pool.done_fd, EPOLLIN, on_done, b);
+    if (r == 0)
+        r = vu_backend_init(b->be, &p->loop, sock, &b->ops, b);
+    return r;
+}
+
+void blk_fini(struct blk *b)
+{
+    vu_backend_fini(b->be); /* stops the rings: nothing is in flight afterwards */
+    struct img_io io = {0};
+    if (b->opt.cache != BLK_UNSAFE && !b->opt.readonly && img_flush(&b->img, &io) < 0)
+        log_error("final flush: %s", strerror(errno));
+}
