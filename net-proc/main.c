@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bulkhead-net: one network card with its back end, in a process of its own. Joins the runtime, the
+ * card and the back end; must never look at a frame.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device-procs/runtime/devproc.h"
+#include "ipc/abi/codepage.h"
+#include "net-proc/backend/slirp.h"
+#include "net-proc/net-config.h"
+#include "net-proc/virtio-net.h"
+
+#define INFO_TEXT_MAX 32000 /* of the 32768 an INFO_REPLY may have */
+
+struct net_proc {
+    struct devproc *proc;
+    struct net_config cfg;
+    struct net_dev *dev;
+    struct net_backend be;
+    struct abi_codepage *codepage;
+    uint64_t code_pages;
+    char text[INFO_TEXT_MAX];
+};
+
+static void front_end_gone(void *opaque)
+{
+    struct net_proc *n = opaque;
+
+    log_info("the front end is gone");
+    n->proc->loop.quit = true;
+}
+
+/* The map is shared with the vmm and the cpu-worker; its size is the file's, not what it says. */
+static int codepage_map(struct net_proc *n, int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) || st.st_size <= (off_t)ABI_CODEPAGE_HDR)
+        return -EINVAL;
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return -errno;
+    n->codepage = p;
+    n->code_pages = (uint64_t)st.st_size - ABI_CODEPAGE_HDR;
+    close(fd);
+    return 0;
+}
+
+static int card_start(struct net_proc *n, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    int vu_fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_VHOST_USER, 0);
+    int code_fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_CODEPAGE, 0);
+    int r = code_fd >= 0 ? codepage_map(n, code_fd) : 0;
+
+    if (vu_fd < 0 || r) {
+        log_error("BOOT without a usable %s descriptor", r ? "code-page" : "vhost-user");
+        return r ? r : -EINVAL;
+    }
+    r = net_dev_connect(n->dev, vu_fd, n->codepage, n->code_pages, front_end_gone, n);
+    if (r)
+        log_error("cannot serve the vhost-user socket: %s", strerror(-r));
+    return r;
+}
+
+static int net_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    struct net_proc *n = p->opaque;
+    char err[256];
+
+    n->proc = p;
+    if (!boot->net) {
+        log_error("BOOT without a network configuration");
+        return -EINVAL;
+    }
+    int r = net_config_parse(&n->cfg, boot->net, err, sizeof err);
+    if (r) {
+        log_error("%s", err);
+        return r;
+    }
+    n->dev = net_dev_create(&p->loop, &n->cfg);
+    if (!n->dev)
+        return -ENOMEM;
+    struct net_sink sink = net_dev_sink(n->dev);
+    r = net_slirp_open(&n->be, &p->loop, &n->cfg, &sink, err, sizeof err);
+    if (r) {
+        if (!strncmp(err, "hostfwd", 7))
+            devproc_event(p, "NET_HOSTFWD_FAILED", "%s", err);
+        log_error("%s", err);
+        return r;
+    }
+    net_dev_attach(n->dev, &n->be);
+    return card_start(n, boot, fds, nfds);
+}
+
+static int info_answer(struct net_proc *n, const Ctl__InfoRequest *req)
+{
+    Ctl__InfoReply reply = CTL__INFO_REPLY__INIT;
+
+    if (!strcmp(req->what, "usernet"))
+        n->be.info(n->be.opaque, n->text, sizeof n->text);
+    else if (!strcmp(req->what, "stats"))
+        net_dev_info(n->dev, n->text, sizeof n->text);
+    else
+        snprintf(n->text, sizeof n->text, "no information '%s'\n", req->what);
+    reply.seq = req->seq;
+    reply.text = n->text;
+    /* A vmm that does not read loses the answer, not this process. */
+    int r = ctl_send(&n->proc->ctl, CTL_INFO_REPLY, &reply, NULL, 0, 0);
+    return r == -EAGAIN ? 0 : r;
+}
+
+static int net_message(struct devproc *p, enum ctl_msg type, ProtobufCMessage *msg)
+{
+    struct net_proc *n = p->opaque;
+
+    switch (type) {
+    case CTL_NET_LINK:
+        net_dev_link_set(n->dev, ((const Ctl__NetLink *)msg)->up);
+        return 0;
+    case CTL_INFO_REQUEST:
+        return info_answer(n, (const Ctl__InfoRequest *)msg);
+    default:
+        return -EPROTO;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct net_proc n;
+    static const struct devproc_ops ops = {
+        .program = "bulkhead-net",
+        .role = "net",
+        .sbx = SBX_NET,
+        .setup = net_setup,
+        .message = net_message,
+    };
+
+    return devproc_main(argc, argv, &ops, &n);
+}
