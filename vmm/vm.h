@@ -54,6 +54,10 @@ void vm_powerdown(struct vm *vm);       /* ACPI power button */
 void vm_quit(struct vm *vm);            /* end the process tree; exit status 0 */
 unsigned vm_children(struct vm *vm, struct child_info *out, unsigned max);
 int vm_device_restart(struct vm *vm, const char *id); /* kill and bring back a device process */
+const char *vm_last_error(void); /* the message that belongs to the last failed operation above */
+/* The front end found this device's back end dead, wrong or silent: it is killed (which counts as a crash
+ * of its own) and a successor follows. machine_backend_down is called before this returns. */
+void vm_backend_broken(struct vm *vm, const char *id, const char *why);
 
 /* Host end of the UARTs (vmm/monitor's chardevs use these; vm implements them over the char rings). */
 /* Bytes of guest output of serial port n: returns count; 0 = empty. */

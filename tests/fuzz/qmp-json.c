@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libFuzzer target: bytes from a JSON monitor's client through framing, reader and writer. What was read
- * must survive being written and read again. Build with -Dfuzz=true (clang).
+ * libFuzzer target: bytes from a JSON monitor's client through framing, reader and writer. What was
+ * read must survive being written and read again. Needs
+ * clang -fsanitize=fuzzer and, besides this file, vmm/config/json.c, vmm/monitor/json-write.c and
+ * vmm/monitor/qmp-frame.c.
  */
 #include <stdlib.h>
 #include <string.h>

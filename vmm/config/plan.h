@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine plan: what the command line asked for, checked and complete, before any process exists.
- * Written by config/, frozen afterwards, read by everybody in the vmm. Holds no run-time state.
+ * The machine plan: what the command line asked for, checked and complete, before any process
+ * exists. Written by config/, frozen afterwards, read by everybody in the vmm. Holds no run-time
+ * state.
  */
 #ifndef BULKHEAD_VMM_CONFIG_PLAN_H
 #define BULKHEAD_VMM_CONFIG_PLAN_H
@@ -19,27 +20,30 @@
 enum plan_char_kind { CHAR_NONE, CHAR_NULL, CHAR_STDIO, CHAR_FILE, CHAR_UNIX, CHAR_TCP, CHAR_PTY };
 struct plan_chardev { /* a host end for a serial port or a monitor */
     enum plan_char_kind kind;
-    bool mux;         /* Ctrl-a keys and sharing (stdio with monitor) */
-    bool server, wait, append, signal;
-    char id[64], path[256], host[128];
+    bool mux; /* Ctrl-a keys and sharing (stdio with monitor) */
+    bool server, wait, append, signal, nodelay;
+    char id[64], path[256], host[128]; /* host "" = any address (server) or localhost (client) */
     uint16_t port;
 };
 struct plan_monitor {
     bool qmp, pretty;
     int chardev; /* index into chardev[] */
 };
-struct plan_disk { /* -drive or -blockdev, seen by the guest through a virtio-blk function */
-    char id[64];       /* drive/node id, "virtio0" style by default */
-    char qdev_id[64];  /* -device id= */
+struct plan_disk {    /* -drive or -blockdev, seen by the guest through a virtio-blk function */
+    char id[64];      /* drive/node id, "virtio0" style by default */
+    char qdev_id[64]; /* -device id= */
     char file[512];
     bool readonly, share_rw;
-    bool discard;      /* discard=unmap */
-    char cache[16];    /* writeback | writethrough | none | directsync | unsafe */
+    bool discard;   /* discard=unmap */
+    char cache[16]; /* writeback | writethrough | none | directsync | unsafe */
     char serial[24];
-    int pci_slot;      /* addr=, -1 automatic */
+    int pci_slot; /* addr=, -1 automatic */
     int pci_fn;
     bool disable_legacy, disable_modern;
-    bool used;         /* has a device */
+    bool used;         /* has a device (always true in a finished plan) */
+    bool format_given; /* false: plan_open_files refuses an image that is not raw by its header */
+    int fd;            /* plan_open_files; O_RDWR, or O_RDONLY when readonly. -1 before */
+    uint64_t size;     /* bytes, set by plan_open_files */
 };
 struct plan_hostfwd {
     bool udp;
@@ -49,7 +53,7 @@ struct plan_hostfwd {
 struct plan_net { /* one netdev plus the card attached to it */
     char id[64];
     char qdev_id[64];
-    char backend[16];   /* "user" */
+    char backend[16]; /* "user" */
     uint8_t mac[6];
     bool restricted, ipv4, ipv6, link_down;
     char net[48], host[48], dhcpstart[48], dns[48], hostname[64], domainname[64], tftp[256],
@@ -62,16 +66,19 @@ struct plan_net { /* one netdev plus the card attached to it */
 };
 enum plan_sandbox { PLAN_SBX_REQUIRE, PLAN_SBX_REDUCED, PLAN_SBX_OFF };
 struct plan {
-    char name[32];
-    char uuid[37];
+    char name[32]; /* "vm" when not given */
+    bool name_set;
+    char uuid[37];    /* "" when not given */
     char machine[32]; /* "pc" */
     char cpu[64];
-    uint64_t mem;     /* bytes */
+    uint64_t mem; /* bytes */
     unsigned smp;
     char kernel[512], initrd[512];
     char append[2048];
     bool no_reboot, no_shutdown, start_paused, nodefaults, daemonize;
-    char rtc_base[32];
+    bool msg_timestamp;  /* -msg timestamp=on: error lines carry the time */
+    char rtc_base[32];   /* "utc", "localtime" or the date given */
+    int64_t rtc_start_s; /* for a given date: seconds since 1970 as the guest's clock shows it */
     char pidfile[256];
     enum plan_sandbox sandbox;
     char display[16]; /* "none" */
@@ -82,9 +89,22 @@ struct plan {
     int serial[PLAN_SERIAL_MAX]; /* index into chardev[], -1 = no UART */
     struct plan_monitor mon[PLAN_MON_MAX];
     struct plan_chardev chardev[PLAN_CHAR_MAX];
+    int kernel_fd, initrd_fd; /* plan_open_files; -1 = none */
+    int pidfile_fd;           /* open and locked, or -1; the pid is already in it */
 };
 
-/* 0: go on. 1: a help or version text was printed, exit 0. -1: an error line is on stderr, exit 1. */
+/* 0: go on. 1: a help or version text was printed, exit 0. -1: an error line is on stderr, exit 1.
+ */
 int plan_parse(struct plan *p, int argc, char **argv);
+
+/* Opens kernel, initrd, every disk and the pid file as the user who started the vmm, all O_CLOEXEC,
+ * and stores the descriptors in the plan. Disks: O_DIRECT for cache none and directsync. 0, or -1
+ * with one clear line on stderr. Call it once, before any process is started and before any UID
+ * changes. */
+int plan_open_files(struct plan *p);
+
+/* The guest's clock at power-on for -rtc base=, in seconds since 1970 (abi rtc_base_s). localtime
+ * reads the time zone files: call it before the lock-down. */
+int64_t plan_rtc_base(const struct plan *p);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is printed from the option table. argv[1]: docs/user/options.md, which must be the table's print.
- * Without an argument it prints that page.
+ * What is printed from the option table. argv[1]: docs/user/options.md, which must be the table's
+ * print. Without an argument it prints that page.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static void check(int ok, const char *what)
 
 static char *printed(const char *option, const char *arg, int *rc)
 {
-    char *argv[] = { (char *)"bulkhead", strdup(option), (char *)arg, NULL }, *text = NULL, err[1024];
+    char *argv[] = {(char *)"bulkhead", strdup(option), (char *)arg, NULL}, *text = NULL, err[1024];
     static struct plan p;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);

@@ -32,7 +32,7 @@ static void make(const char *name, const char *data, size_t len)
 /* Opens what the options say; err gets the line that went to stderr. */
 static int try(const char *drive, const char *kernel, const char *pidfile, char *err, size_t len)
 {
-    char *argv[16] = { (char *)"bulkhead", (char *)"-nodefaults", (char *)"-kernel", (char *)kernel };
+    char *argv[16] = {(char *)"bulkhead", (char *)"-nodefaults", (char *)"-kernel", (char *)kernel};
     int argc = 4, fd, rc;
     ssize_t n;
 
@@ -78,7 +78,8 @@ static void test_good(void)
     int fd;
 
     check(!try("file=raw,if=virtio", "k", "pid", err, sizeof(err)) && !*err, "opens");
-    check(plan.disk[0].size == 8192 && flags_of(plan.disk[0].fd) == O_RDWR, "a disk is read and written");
+    check(plan.disk[0].size == 8192 && flags_of(plan.disk[0].fd) == O_RDWR,
+          "a disk is read and written");
     check(fcntl(plan.disk[0].fd, F_GETFD) & FD_CLOEXEC, "and not inherited");
     check(plan.kernel_fd >= 0 && plan.initrd_fd == -1, "kernel");
     fd = open("pid", O_RDONLY);
@@ -86,7 +87,8 @@ static void test_good(void)
     check(!try("file=raw,if=virtio,readonly=on", "k", NULL, err, sizeof(err)) &&
               flags_of(plan.disk[0].fd) == O_RDONLY,
           "a read-only disk is only read");
-    check(!try("file=qcow2,if=virtio,format=raw", "k", NULL, err, sizeof(err)), "format=raw is believed");
+    check(!try("file=qcow2,if=virtio,format=raw", "k", NULL, err, sizeof(err)),
+          "format=raw is believed");
 }
 
 static void test_bad(void)

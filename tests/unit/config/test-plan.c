@@ -8,7 +8,7 @@
 #include "vmm/config/parse.h"
 
 #define ARGS_MAX 64
-#define K "-kernel k -nodefaults "
+#define K        "-kernel k -nodefaults "
 
 struct line {
     const char *args;   /* words separated by spaces; 'quotes' keep spaces */
@@ -18,240 +18,319 @@ struct line {
 
 static const struct line lines[] = {
     /* the two command lines of the README */
-    { "-m 512 -kernel vmlinuz -initrd initramfs.gz -append console=ttyS0 -nographic -drive "
-      "file=disk.raw,format=raw,if=virtio -nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:2222-:22",
-      NULL,
-      "mem=536870912\nkernel=vmlinuz\ninitrd=initramfs.gz\nappend=console=ttyS0\ndisk0.id=virtio0\n"
-      "disk0.file=disk.raw\n!disk0.probe\nnet0.id=net0\nnet0.mac=52:54:00:12:34:56\n"
-      "net0.hostfwd=tcp:127.0.0.1:2222-:22\nchardev0.id=serial0\nchardev0.kind=stdio\nchardev0.mux=on\n"
-      "chardev0.no-signal=on\nserial0=serial0\nmon0=serial0 readline\n!mon1\n!serial1" },
-    { "-accel tcg -cpu max -M pc -m 1024 -smp 1 -kernel vmlinuz -initrd i.gz -append 'console=ttyS0 quiet' "
-      "-display none -serial stdio -monitor none -no-reboot -nodefaults -nic none",
-      NULL,
-      "cpu=max\nmem=1073741824\nappend=console=ttyS0 quiet\nflags=no-reboot nodefaults \n!net0\n!mon0\n"
-      "chardev0.kind=stdio\n!chardev0.mux\n!chardev0.no-signal\nserial0=serial0" },
+    {"-m 512 -kernel vmlinuz -initrd initramfs.gz -append console=ttyS0 -nographic -drive "
+     "file=disk.raw,format=raw,if=virtio -nic "
+     "user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:2222-:22",
+     NULL,
+     "mem=536870912\nkernel=vmlinuz\ninitrd=initramfs.gz\nappend=console=ttyS0\ndisk0.id=virtio0\n"
+     "disk0.file=disk.raw\n!disk0.probe\nnet0.id=net0\nnet0.mac=52:54:00:12:34:56\n"
+     "net0.hostfwd=tcp:127.0.0.1:2222-:22\nchardev0.id=serial0\nchardev0.kind=stdio\nchardev0.mux="
+     "on\n"
+     "chardev0.no-signal=on\nserial0=serial0\nmon0=serial0 readline\n!mon1\n!serial1"},
+    {"-accel tcg -cpu max -M pc -m 1024 -smp 1 -kernel vmlinuz -initrd i.gz -append 'console=ttyS0 "
+     "quiet' "
+     "-display none -serial stdio -monitor none -no-reboot -nodefaults -nic none",
+     NULL,
+     "cpu=max\nmem=1073741824\nappend=console=ttyS0 quiet\nflags=no-reboot nodefaults "
+     "\n!net0\n!mon0\n"
+     "chardev0.kind=stdio\n!chardev0.mux\n!chardev0.no-signal\nserial0=serial0"},
 
     /* general form */
-    { K "-foo", "-foo: invalid option", NULL },
-    { K "--foo=1", "--foo=1: invalid option", NULL },
-    { K "-m", "-m: requires an argument", NULL },
-    { K "--m=1G", NULL, "mem=1073741824" },
-    { K "-S=1", "-S=1: invalid option", NULL },
-    { K "disk.raw", "disk.raw: an image without an option would be an IDE disk, which is not built; use "
-      "-drive file=...,format=raw,if=virtio", NULL },
-    { "-nodefaults", "no -kernel given: booting from a disk needs firmware, which is not built in this "
-      "version", NULL },
-    { "-append x", "-append: only allowed with -kernel option", NULL },
-    { "-initrd x", "-initrd: only allowed with -kernel option", NULL },
-    { K "-hda x", "-hda: not built in this version: IDE disks are not built; use -drive "
-      "file=...,format=raw,if=virtio", NULL },
-    { K "-enable-kvm", "-enable-kvm: not built in this version: KVM is not used, CPUs are emulated (-accel "
-      "tcg)", NULL },
-    { K "-global a.b=c", "-global: not built in this version", NULL },
-    { K "-vnc :0", "-vnc: not built in this version: no display is built; use -display none or -nographic",
-      NULL },
+    {K "-foo", "-foo: invalid option", NULL},
+    {K "--foo=1", "--foo=1: invalid option", NULL},
+    {K "-m", "-m: requires an argument", NULL},
+    {K "--m=1G", NULL, "mem=1073741824"},
+    {K "-S=1", "-S=1: invalid option", NULL},
+    {K "disk.raw",
+     "disk.raw: an image without an option would be an IDE disk, which is not built; use "
+     "-drive file=...,format=raw,if=virtio",
+     NULL},
+    {"-nodefaults",
+     "no -kernel given: booting from a disk needs firmware, which is not built in this "
+     "version",
+     NULL},
+    {"-append x", "-append: only allowed with -kernel option", NULL},
+    {"-initrd x", "-initrd: only allowed with -kernel option", NULL},
+    {K "-hda x",
+     "-hda: not built in this version: IDE disks are not built; use -drive "
+     "file=...,format=raw,if=virtio",
+     NULL},
+    {K "-enable-kvm",
+     "-enable-kvm: not built in this version: KVM is not used, CPUs are emulated (-accel "
+     "tcg)",
+     NULL},
+    {K "-global a.b=c", "-global: not built in this version", NULL},
+    {K "-vnc :0",
+     "-vnc: not built in this version: no display is built; use -display none or -nographic", NULL},
 
     /* machine */
-    { K "", NULL, "mem=134217728\nname=vm\nmachine=pc\ncpu=qemu64\nrtc=utc\nsandbox=require\n!serial0" },
-    { K "-m 1.5G", NULL, "mem=1610612736" },
-    { K "-m size=600M", NULL, "mem=629145600" },
-    { K "-m 262144k", NULL, "mem=268435456" },
-    { K "-m 5x", "-m 5x: Parameter 'size' expects a size (a number and k, M, G, T, P or E), not '5x'", NULL },
-    { K "-m -5", "-m -5: Parameter 'size' expects a size (a number and k, M, G, T, P or E), not '-5'", NULL },
-    { K "-m 0", "-m 0: memory size '0' is below the minimum of 1M", NULL },
-    { K "-m 99999999999999999999", "-m 99999999999999999999: Parameter 'size' expects a size (a number and "
-      "k, M, G, T, P or E), not '99999999999999999999'", NULL },
-    { K "-m 9000T", "-m 9000T: memory size '9000T' is above the maximum of 1T", NULL },
-    { K "-m 1G,slots=2", "-m 1G,slots=2: 'slots' is not built: memory cannot be added at run time", NULL },
-    { K "-M pc-i440fx-7.2,accel=kvm:tcg,usb=off", NULL, "machine=pc" },
-    { K "-machine q35", "-machine q35: unsupported machine type 'q35' (available: pc, pc-i440fx-*)", NULL },
-    { K "-M pc,usb=on", "-M pc,usb=on: usb=on is not built (built: off)", NULL },
-    { K "-M pc,foo=1", "-M pc,foo=1: Invalid parameter 'foo'", NULL },
-    { K "-accel kvm", "-accel kvm: KVM is not used, CPUs are emulated (-accel tcg)", NULL },
-    { K "-accel kvm -accel tcg,thread=multi", NULL, "machine=pc" },
-    { K "-accel hax", "-accel hax: invalid accelerator 'hax' (available: tcg)", NULL },
-    { K "-accel tcg,tb-size=5", "-accel tcg,tb-size=5: 'tb-size' is not built: there is no translation "
-      "cache", NULL },
-    { K "-cpu foo", "-cpu foo: unable to find CPU model 'foo' (available: max, qemu64)", NULL },
-    { K "-cpu max,+avx", "-cpu max,+avx: CPU features cannot be chosen in this version: '+avx'", NULL },
-    { K "-smp 1,sockets=1,cores=1,threads=1", NULL, "smp=1" },
-    { K "-smp 4", "-smp 4: cpus=4: this version has one CPU (limit 1)", NULL },
-    { K "-smp cpus=x", "-smp cpus=x: Parameter 'cpus' expects a number, not 'x'", NULL },
-    { K "-rtc base=2006-06-17T16:01:21,clock=host", NULL, "rtc=2006-06-17T16:01:21\nrtc_start=1150560081" },
-    { K "-rtc localtime", NULL, "rtc=localtime" },
-    { K "-rtc base=2006-02-30", "-rtc base=2006-02-30: no such date since 1970: '2006-02-30'", NULL },
-    { K "-rtc base=noon", "-rtc base=noon: invalid datetime 'noon' (valid: utc, localtime, "
-      "2006-06-17T16:01:21, 2006-06-17)", NULL },
-    { K "-rtc clock=vm", "-rtc clock=vm: clock=vm is not built (built: host)", NULL },
-    { K "-boot menu=on", "-boot menu=on: 'menu' is not built: firmware is not built, only -kernel boots",
-      NULL },
-    { K "-boot strict=on", NULL, "machine=pc" },
-    { K "-name guest=bob,debug-threads=on -uuid 6BA7B810-9dad-11d1-80b4-00c04fd430c8", NULL,
-      "name=bob\nuuid=6ba7b810-9dad-11d1-80b4-00c04fd430c8" },
-    { K "-uuid x", "-uuid x: failed to parse UUID string: wrong format", NULL },
-    { K "-name abcdefghijklmnopqrstuvwxyz0123456789",
-      "-name abcdefghijklmnopqrstuvwxyz0123456789: Parameter 'guest' is too long (limit 31 characters)",
-      NULL },
-    { K "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", NULL,
-      "sandbox=require" },
-    { K "-sandbox reduced", NULL, "sandbox=reduced" },
-    { K "-sandbox maybe", "-sandbox maybe: 'maybe' is not a sandbox mode (require, reduced, off)", NULL },
-    { K "-sandbox on,spawn=allow", "-sandbox on,spawn=allow: spawn=allow is not built (built: deny)", NULL },
-    { K "-display gtk", "-display gtk: display 'gtk' is not built (available: none)", NULL },
-    { K "-vga std", "-vga std: VGA card 'std' is not built (available: none)", NULL },
-    { K "-daemonize -serial stdio", "-daemonize: cannot use stdio with -daemonize", NULL },
-    { K "-daemonize -nographic", "-daemonize: -nographic cannot be used with -daemonize", NULL },
-    { K "-no-shutdown -S -msg timestamp=on", NULL, "flags=no-shutdown paused nodefaults timestamp " },
+    {K "", NULL,
+     "mem=134217728\nname=vm\nmachine=pc\ncpu=qemu64\nrtc=utc\nsandbox=require\n!serial0"},
+    {K "-m 1.5G", NULL, "mem=1610612736"},
+    {K "-m size=600M", NULL, "mem=629145600"},
+    {K "-m 262144k", NULL, "mem=268435456"},
+    {K "-m 5x",
+     "-m 5x: Parameter 'size' expects a size (a number and k, M, G, T, P or E), not '5x'", NULL},
+    {K "-m -5",
+     "-m -5: Parameter 'size' expects a size (a number and k, M, G, T, P or E), not '-5'", NULL},
+    {K "-m 0", "-m 0: memory size '0' is below the minimum of 1M", NULL},
+    {K "-m 99999999999999999999",
+     "-m 99999999999999999999: Parameter 'size' expects a size (a number and "
+     "k, M, G, T, P or E), not '99999999999999999999'",
+     NULL},
+    {K "-m 9000T", "-m 9000T: memory size '9000T' is above the maximum of 1T", NULL},
+    {K "-m 1G,slots=2", "-m 1G,slots=2: 'slots' is not built: memory cannot be added at run time",
+     NULL},
+    {K "-M pc-i440fx-7.2,accel=kvm:tcg,usb=off", NULL, "machine=pc"},
+    {K "-machine q35", "-machine q35: unsupported machine type 'q35' (available: pc, pc-i440fx-*)",
+     NULL},
+    {K "-M pc,usb=on", "-M pc,usb=on: usb=on is not built (built: off)", NULL},
+    {K "-M pc,foo=1", "-M pc,foo=1: Invalid parameter 'foo'", NULL},
+    {K "-accel kvm", "-accel kvm: KVM is not used, CPUs are emulated (-accel tcg)", NULL},
+    {K "-accel kvm -accel tcg,thread=multi", NULL, "machine=pc"},
+    {K "-accel hax", "-accel hax: invalid accelerator 'hax' (available: tcg)", NULL},
+    {K "-accel tcg,tb-size=5",
+     "-accel tcg,tb-size=5: 'tb-size' is not built: there is no translation "
+     "cache",
+     NULL},
+    {K "-cpu foo", "-cpu foo: unable to find CPU model 'foo' (available: max, qemu64)", NULL},
+    {K "-cpu max,+avx", "-cpu max,+avx: CPU features cannot be chosen in this version: '+avx'",
+     NULL},
+    {K "-smp 1,sockets=1,cores=1,threads=1", NULL, "smp=1"},
+    {K "-smp 4", "-smp 4: cpus=4: this version has one CPU (limit 1)", NULL},
+    {K "-smp cpus=x", "-smp cpus=x: Parameter 'cpus' expects a number, not 'x'", NULL},
+    {K "-rtc base=2006-06-17T16:01:21,clock=host", NULL,
+     "rtc=2006-06-17T16:01:21\nrtc_start=1150560081"},
+    {K "-rtc localtime", NULL, "rtc=localtime"},
+    {K "-rtc base=2006-02-30", "-rtc base=2006-02-30: no such date since 1970: '2006-02-30'", NULL},
+    {K "-rtc base=noon",
+     "-rtc base=noon: invalid datetime 'noon' (valid: utc, localtime, "
+     "2006-06-17T16:01:21, 2006-06-17)",
+     NULL},
+    {K "-rtc clock=vm", "-rtc clock=vm: clock=vm is not built (built: host)", NULL},
+    {K "-boot menu=on",
+     "-boot menu=on: 'menu' is not built: firmware is not built, only -kernel boots", NULL},
+    {K "-boot strict=on", NULL, "machine=pc"},
+    {K "-name guest=bob,debug-threads=on -uuid 6BA7B810-9dad-11d1-80b4-00c04fd430c8", NULL,
+     "name=bob\nuuid=6ba7b810-9dad-11d1-80b4-00c04fd430c8"},
+    {K "-uuid x", "-uuid x: failed to parse UUID string: wrong format", NULL},
+    {K "-name abcdefghijklmnopqrstuvwxyz0123456789",
+     "-name abcdefghijklmnopqrstuvwxyz0123456789: Parameter 'guest' is too long (limit 31 "
+     "characters)",
+     NULL},
+    {K "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", NULL,
+     "sandbox=require"},
+    {K "-sandbox reduced", NULL, "sandbox=reduced"},
+    {K "-sandbox maybe", "-sandbox maybe: 'maybe' is not a sandbox mode (require, reduced, off)",
+     NULL},
+    {K "-sandbox on,spawn=allow", "-sandbox on,spawn=allow: spawn=allow is not built (built: deny)",
+     NULL},
+    {K "-display gtk", "-display gtk: display 'gtk' is not built (available: none)", NULL},
+    {K "-vga std", "-vga std: VGA card 'std' is not built (available: none)", NULL},
+    {K "-daemonize -serial stdio", "-daemonize: cannot use stdio with -daemonize", NULL},
+    {K "-daemonize -nographic", "-daemonize: -nographic cannot be used with -daemonize", NULL},
+    {K "-no-shutdown -S -msg timestamp=on", NULL, "flags=no-shutdown paused nodefaults timestamp "},
 
     /* host ends */
-    { "-kernel k -display none", NULL,
-      "serial0=serial0\nchardev0.kind=null\n!mon0\nnet0.backend=user\nnet0.id=net0" },
-    { "-kernel k -nographic -nic none -monitor none", NULL,
-      "chardev0.kind=stdio\n!chardev0.mux\n!mon0\nserial0=serial0" },
-    { "-kernel k -nographic -nic none -serial none", NULL,
-      "chardev0.id=compat_monitor0\nmon0=compat_monitor0 readline\n!serial0" },
-    { "-kernel k -nographic -nic none -qmp unix:/tmp/q,server=on,wait=off", NULL,
-      "mon0=compat_monitor0 control\nchardev0.kind=unix\nchardev0.server=on\n!chardev0.wait\n"
-      "chardev1.kind=stdio\n!chardev1.mux\nserial0=serial0" },
-    { K "-serial file:/tmp/a,b -serial pty -monitor tcp:127.0.0.1:4444,server,nowait", NULL,
-      "chardev0.path=/tmp/a,b\nserial0=serial0\nserial1=serial1\nchardev1.kind=pty\nchardev2.kind=tcp\n"
-      "chardev2.port=4444\nchardev2.host=127.0.0.1\n!chardev2.wait\nmon0=compat_monitor0 readline" },
-    { K "-serial tcp::4444,server", NULL, "chardev0.wait=on\nchardev0.port=4444\n!chardev0.host" },
-    { K "-serial tcp:[::1]:80", NULL, "chardev0.host=::1\nchardev0.port=80" },
-    { K "-serial tcp:localhost", "-serial tcp:localhost: 'localhost' is not an address of the form host:port",
-      NULL },
-    { K "-serial tcp:a:99999", "-serial tcp:a:99999: Parameter 'port' must be from 1 to 65535, not '99999'",
-      NULL },
-    { K "-serial foo:x", "-serial foo:x: 'foo:x' is not a built char driver (stdio, mon:..., file:, unix:, "
-      "tcp:, pty, null, chardev:, none)", NULL },
-    { K "-serial stdio -monitor stdio", "-monitor stdio: cannot use stdio by multiple character devices",
-      NULL },
-    { K "-serial chardev:nope", "-serial chardev:nope: chardev 'nope' not found", NULL },
-    { K "-serial chardev:c -chardev stdio,id=c,mux=on,signal=off -mon chardev=c", NULL,
-      "serial0=c\nmon0=c readline\nchardev0.mux=on\nchardev0.no-signal=on" },
-    { K "-chardev stdio,id=c -serial chardev:c -mon c", "-mon c: chardev 'c' is already in use", NULL },
-    { K "-chardev stdio,id=c,mux=on -mon c,mode=control",
-      "-mon c,mode=control: a control monitor cannot use chardev 'c', which has mux=on", NULL },
-    { K "-chardev pty,id=charserial0 -device isa-serial,chardev=charserial0,id=serial0,index=0", NULL,
-      "serial0=charserial0\nchardev0.kind=pty" },
-    { K "-chardev socket,id=m,path=/tmp/m,server=on,wait=off -mon chardev=m,id=monitor,mode=control", NULL,
-      "mon0=m control\nchardev0.path=/tmp/m" },
-    { K "-chardev socket,id=m,host=::1,port=5 -mon m,mode=control,pretty=on", NULL,
-      "mon0=m control pretty\nchardev0.kind=tcp" },
-    { K "-chardev socket,id=m", "-chardev socket,id=m: socket needs path=, or host= and port=", NULL },
-    { K "-chardev file,id=m", "-chardev file,id=m: file needs path=", NULL },
-    { K "-chardev null", "-chardev null: Parameter 'id' is missing", NULL },
-    { K "-chardev null,id=a -chardev null,id=a", "-chardev null,id=a: Duplicate ID 'a' for chardev", NULL },
-    { K "-chardev spice,id=a", "-chardev spice,id=a: 'spice' is not a built char driver (null, stdio, file, "
-      "socket, pty)", NULL },
-    { K "-chardev socket,id=m,path=/tmp/m,telnet=on",
-      "-chardev socket,id=m,path=/tmp/m,telnet=on: 'telnet' is not built", NULL },
-    { K "-parallel stdio", "-parallel stdio: parallel ports are not built (available: none)", NULL },
+    {"-kernel k -display none", NULL,
+     "serial0=serial0\nchardev0.kind=null\n!mon0\nnet0.backend=user\nnet0.id=net0"},
+    {"-kernel k -nographic -nic none -monitor none", NULL,
+     "chardev0.kind=stdio\n!chardev0.mux\n!mon0\nserial0=serial0"},
+    {"-kernel k -nographic -nic none -serial none", NULL,
+     "chardev0.id=compat_monitor0\nmon0=compat_monitor0 readline\n!serial0"},
+    {"-kernel k -nographic -nic none -qmp unix:/tmp/q,server=on,wait=off", NULL,
+     "mon0=compat_monitor0 control\nchardev0.kind=unix\nchardev0.server=on\n!chardev0.wait\n"
+     "chardev1.kind=stdio\n!chardev1.mux\nserial0=serial0"},
+    {K "-serial file:/tmp/a,b -serial pty -monitor tcp:127.0.0.1:4444,server,nowait", NULL,
+     "chardev0.path=/tmp/"
+     "a,b\nserial0=serial0\nserial1=serial1\nchardev1.kind=pty\nchardev2.kind=tcp\n"
+     "chardev2.port=4444\nchardev2.host=127.0.0.1\n!chardev2.wait\nmon0=compat_monitor0 readline"},
+    {K "-serial tcp::4444,server", NULL, "chardev0.wait=on\nchardev0.port=4444\n!chardev0.host"},
+    {K "-serial tcp:[::1]:80", NULL, "chardev0.host=::1\nchardev0.port=80"},
+    {K "-serial tcp:localhost",
+     "-serial tcp:localhost: 'localhost' is not an address of the form host:port", NULL},
+    {K "-serial tcp:a:99999",
+     "-serial tcp:a:99999: Parameter 'port' must be from 1 to 65535, not '99999'", NULL},
+    {K "-serial foo:x",
+     "-serial foo:x: 'foo:x' is not a built char driver (stdio, mon:..., file:, unix:, "
+     "tcp:, pty, null, chardev:, none)",
+     NULL},
+    {K "-serial stdio -monitor stdio",
+     "-monitor stdio: cannot use stdio by multiple character devices", NULL},
+    {K "-serial chardev:nope", "-serial chardev:nope: chardev 'nope' not found", NULL},
+    {K "-serial chardev:c -chardev stdio,id=c,mux=on,signal=off -mon chardev=c", NULL,
+     "serial0=c\nmon0=c readline\nchardev0.mux=on\nchardev0.no-signal=on"},
+    {K "-chardev stdio,id=c -serial chardev:c -mon c", "-mon c: chardev 'c' is already in use",
+     NULL},
+    {K "-chardev stdio,id=c,mux=on -mon c,mode=control",
+     "-mon c,mode=control: a control monitor cannot use chardev 'c', which has mux=on", NULL},
+    {K "-chardev pty,id=charserial0 -device isa-serial,chardev=charserial0,id=serial0,index=0",
+     NULL, "serial0=charserial0\nchardev0.kind=pty"},
+    {K "-chardev socket,id=m,path=/tmp/m,server=on,wait=off -mon chardev=m,id=monitor,mode=control",
+     NULL, "mon0=m control\nchardev0.path=/tmp/m"},
+    {K "-chardev socket,id=m,host=::1,port=5 -mon m,mode=control,pretty=on", NULL,
+     "mon0=m control pretty\nchardev0.kind=tcp"},
+    {K "-chardev socket,id=m",
+     "-chardev socket,id=m: socket needs path=, or host= and port=", NULL},
+    {K "-chardev file,id=m", "-chardev file,id=m: file needs path=", NULL},
+    {K "-chardev null", "-chardev null: Parameter 'id' is missing", NULL},
+    {K "-chardev null,id=a -chardev null,id=a", "-chardev null,id=a: Duplicate ID 'a' for chardev",
+     NULL},
+    {K "-chardev spice,id=a",
+     "-chardev spice,id=a: 'spice' is not a built char driver (null, stdio, file, "
+     "socket, pty)",
+     NULL},
+    {K "-chardev socket,id=m,path=/tmp/m,telnet=on",
+     "-chardev socket,id=m,path=/tmp/m,telnet=on: 'telnet' is not built", NULL},
+    {K "-parallel stdio", "-parallel stdio: parallel ports are not built (available: none)", NULL},
 
     /* disks */
-    { K "-drive file=a,,b.raw,if=virtio,readonly=on,cache=none,discard=unmap,serial=S1", NULL,
-      "disk0.file=a,b.raw\ndisk0.readonly=on\ndisk0.cache=none\ndisk0.discard=on\ndisk0.serial=S1\n"
-      "disk0.probe=on" },
-    { K "-drive file=a,if=virtio,index=3 -drive file=b,if=virtio", NULL,
-      "disk0.id=virtio3\ndisk1.id=virtio4" },
-    { K "-drive file=a", "-drive file=a: without if= this is an IDE disk, which is not built; use if=virtio",
-      NULL },
-    { K "-drive if=virtio", "-drive if=virtio: Parameter 'file' is missing", NULL },
-    { K "-drive file=a,if=scsi", "-drive file=a,if=scsi: if=scsi is not built (available: virtio, none)",
-      NULL },
-    { K "-drive file=a,if=virtio,format=qcow2",
-      "-drive file=a,if=virtio,format=qcow2: image format 'qcow2' is not built (available: raw)", NULL },
-    { K "-drive file=a,if=virtio,aio=native",
-      "-drive file=a,if=virtio,aio=native: aio=native is not built (built: threads)", NULL },
-    { K "-drive file=a,if=virtio,snapshot=on",
-      "-drive file=a,if=virtio,snapshot=on: snapshot=on is not built (built: off)", NULL },
-    { K "-drive file=nbd:x:1,if=virtio",
-      "-drive file=nbd:x:1,if=virtio: protocol 'nbd' is not built, only files and block devices", NULL },
-    { K "-drive file=a,if=virtio,foo=1", "-drive file=a,if=virtio,foo=1: Invalid parameter 'foo'", NULL },
-    { K "-drive file=a,if=virtio,serial=abcdefghijklmnopqrstu", "-drive "
-      "file=a,if=virtio,serial=abcdefghijklmnopqrstu: Parameter 'serial' is too long (limit 20 characters)",
-      NULL },
-    { K "-drive file=a,if=virtio -drive file=a,if=virtio",
-      "'a' is used by two disks, 'virtio0' and 'virtio1'", NULL },
-    { K "-device virtio-blk-pci,drive=d,id=x,addr=5,serial=S2,share-rw=on -drive file=a,if=none,id=d", NULL,
-      "disk0.device=x\ndisk0.slot=5\ndisk0.serial=S2\ndisk0.share-rw=on" },
-    { K "-device virtio-blk-pci,drive=q", "-device virtio-blk-pci,drive=q: Property 'virtio-blk-pci.drive' "
-      "can't find value 'q'", NULL },
-    { K "-device virtio-blk-pci", "-device virtio-blk-pci: drive property not set", NULL },
-    { K "-device virtio-blk-pci,foo=1", "-device virtio-blk-pci,foo=1: Property 'virtio-blk-pci.foo' not "
-      "found", NULL },
-    { K "-device foo", "-device foo: 'foo' is not a valid device model name ('-device help' lists them)",
-      NULL },
-    { K "-device virtio-blk-pci,bootindex=1", "-device virtio-blk-pci,bootindex=1: 'bootindex' is not "
-      "built: firmware is not built, only -kernel boots", NULL },
-    { K "-device virtio-blk-pci,addr=3.1", "-device virtio-blk-pci,addr=3.1: addr=3.1: devices with several "
-      "functions are not built", NULL },
-    { K "-drive if=none,id=a,file=x -device virtio-blk-pci,drive=a -device virtio-blk-pci,drive=a",
-      "-device virtio-blk-pci,drive=a: drive 'a' is already in use by another device", NULL },
-    { K "-drive if=none,id=a,file=x -drive if=none,id=a,file=y",
-      "-drive if=none,id=a,file=y: Duplicate ID 'a' for drive", NULL },
-    { K "-drive if=none,id=a,file=x -device virtio-blk-pci,drive=a,addr=1",
-      "-device: addr=0x1 of 'a': PCI slot is already in use", NULL },
-    { K "-blockdev driver=file,node-name=f,filename=/x,discard=unmap "
-      "-blockdev '{\"driver\":\"raw\",\"node-name\":\"r\",\"file\":\"f\",\"read-only\":true,"
-      "\"cache\":{\"direct\":true}}' -device '{\"driver\":\"virtio-blk-pci\",\"drive\":\"r\",\"id\":\"v\"}'",
-      NULL, "disk0.id=r\ndisk0.file=/x\ndisk0.readonly=on\ndisk0.cache=none\ndisk0.device=v\n!disk0.discard" },
-    { K "-blockdev raw,node-name=r,file.driver=file,file.filename=/x -device virtio-blk-pci,drive=r", NULL,
-      "disk0.id=r\ndisk0.file=/x\n!disk0.probe" },
-    { K "-blockdev qcow2,node-name=r,file=f", "-blockdev qcow2,node-name=r,file=f: block driver 'qcow2' is "
-      "not built (available: raw, file, host_device)", NULL },
-    { K "-blockdev raw,node-name=r,file=f", "-blockdev raw,node-name=r,file=f: Cannot find node-name 'f'",
-      NULL },
-    { K "-blockdev '{\"driver\":'", "-blockdev {\"driver\":: JSON parse error, unexpected end", NULL },
+    {K "-drive file=a,,b.raw,if=virtio,readonly=on,cache=none,discard=unmap,serial=S1", NULL,
+     "disk0.file=a,b.raw\ndisk0.readonly=on\ndisk0.cache=none\ndisk0.discard=on\ndisk0.serial=S1\n"
+     "disk0.probe=on"},
+    {K "-drive file=a,if=virtio,index=3 -drive file=b,if=virtio", NULL,
+     "disk0.id=virtio3\ndisk1.id=virtio4"},
+    {K "-drive file=a",
+     "-drive file=a: without if= this is an IDE disk, which is not built; use if=virtio", NULL},
+    {K "-drive if=virtio", "-drive if=virtio: Parameter 'file' is missing", NULL},
+    {K "-drive file=a,if=scsi",
+     "-drive file=a,if=scsi: if=scsi is not built (available: virtio, none)", NULL},
+    {K "-drive file=a,if=virtio,format=qcow2",
+     "-drive file=a,if=virtio,format=qcow2: image format 'qcow2' is not built (available: raw)",
+     NULL},
+    {K "-drive file=a,if=virtio,aio=native",
+     "-drive file=a,if=virtio,aio=native: aio=native is not built (built: threads)", NULL},
+    {K "-drive file=a,if=virtio,snapshot=on",
+     "-drive file=a,if=virtio,snapshot=on: snapshot=on is not built (built: off)", NULL},
+    {K "-drive file=nbd:x:1,if=virtio",
+     "-drive file=nbd:x:1,if=virtio: protocol 'nbd' is not built, only files and block devices",
+     NULL},
+    {K "-drive file=a,if=virtio,foo=1", "-drive file=a,if=virtio,foo=1: Invalid parameter 'foo'",
+     NULL},
+    {K "-drive file=a,if=virtio,serial=abcdefghijklmnopqrstu",
+     "-drive "
+     "file=a,if=virtio,serial=abcdefghijklmnopqrstu: Parameter 'serial' is too long (limit 20 "
+     "characters)",
+     NULL},
+    {K "-drive file=a,if=virtio -drive file=a,if=virtio",
+     "'a' is used by two disks, 'virtio0' and 'virtio1'", NULL},
+    {K
+     "-device virtio-blk-pci,drive=d,id=x,addr=5,serial=S2,share-rw=on -drive file=a,if=none,id=d",
+     NULL, "disk0.device=x\ndisk0.slot=5\ndisk0.serial=S2\ndisk0.share-rw=on"},
+    {K "-device virtio-blk-pci,drive=q",
+     "-device virtio-blk-pci,drive=q: Property 'virtio-blk-pci.drive' "
+     "can't find value 'q'",
+     NULL},
+    {K "-device virtio-blk-pci", "-device virtio-blk-pci: drive property not set", NULL},
+    {K "-device virtio-blk-pci,foo=1",
+     "-device virtio-blk-pci,foo=1: Property 'virtio-blk-pci.foo' not "
+     "found",
+     NULL},
+    {K "-device foo",
+     "-device foo: 'foo' is not a valid device model name ('-device help' lists them)", NULL},
+    {K "-device virtio-blk-pci,bootindex=1",
+     "-device virtio-blk-pci,bootindex=1: 'bootindex' is not "
+     "built: firmware is not built, only -kernel boots",
+     NULL},
+    {K "-device virtio-blk-pci,addr=3.1",
+     "-device virtio-blk-pci,addr=3.1: addr=3.1: devices with several "
+     "functions are not built",
+     NULL},
+    {K "-drive if=none,id=a,file=x -device virtio-blk-pci,drive=a -device virtio-blk-pci,drive=a",
+     "-device virtio-blk-pci,drive=a: drive 'a' is already in use by another device", NULL},
+    {K "-drive if=none,id=a,file=x -drive if=none,id=a,file=y",
+     "-drive if=none,id=a,file=y: Duplicate ID 'a' for drive", NULL},
+    {K "-drive if=none,id=a,file=x -device virtio-blk-pci,drive=a,addr=1",
+     "-device: addr=0x1 of 'a': PCI slot is already in use", NULL},
+    {K "-blockdev driver=file,node-name=f,filename=/x,discard=unmap "
+       "-blockdev '{\"driver\":\"raw\",\"node-name\":\"r\",\"file\":\"f\",\"read-only\":true,"
+       "\"cache\":{\"direct\":true}}' -device "
+       "'{\"driver\":\"virtio-blk-pci\",\"drive\":\"r\",\"id\":\"v\"}'",
+     NULL,
+     "disk0.id=r\ndisk0.file=/"
+     "x\ndisk0.readonly=on\ndisk0.cache=none\ndisk0.device=v\n!disk0.discard"},
+    {K "-blockdev raw,node-name=r,file.driver=file,file.filename=/x -device virtio-blk-pci,drive=r",
+     NULL, "disk0.id=r\ndisk0.file=/x\n!disk0.probe"},
+    {K "-blockdev qcow2,node-name=r,file=f",
+     "-blockdev qcow2,node-name=r,file=f: block driver 'qcow2' is "
+     "not built (available: raw, file, host_device)",
+     NULL},
+    {K "-blockdev raw,node-name=r,file=f",
+     "-blockdev raw,node-name=r,file=f: Cannot find node-name 'f'", NULL},
+    {K "-blockdev '{\"driver\":'", "-blockdev {\"driver\":: JSON parse error, unexpected end",
+     NULL},
 
     /* network */
-    { K "-netdev user,id=n,hostfwd=udp::53-10.0.2.15:53,restrict=on,dnssearch=a,dnssearch=b -device "
-      "virtio-net-pci,netdev=n,mac=52:54:00:aa:bb:cc,id=nic,addr=1f", NULL,
-      "net0.id=n\nnet0.device=nic\nnet0.mac=52:54:00:aa:bb:cc\nnet0.restrict=on\nnet0.slot=31\n"
-      "net0.hostfwd=udp::53-10.0.2.15:53\nnet0.dnssearch=a\nnet0.dnssearch=b" },
-    { K "-nic user,hostfwd=::8080-:80", NULL, "net0.hostfwd=tcp::8080-:80" },
-    { K "-nic user -nic user,mac=52:54:00:12:34:57 -nic user", NULL,
-      "net0.mac=52:54:00:12:34:56\nnet1.mac=52:54:00:12:34:57\nnet2.mac=52:54:00:12:34:58\nnet2.id=net2" },
-    { K "-net nic,model=virtio,macaddr=52:54:00:00:00:01 -net user,hostfwd=tcp::1-:2", NULL,
-      "net0.mac=52:54:00:00:00:01\nnet0.hostfwd=tcp::1-:2" },
-    { K "-net user,name=u -net nic", NULL, "net0.id=u\nnet0.mac=52:54:00:12:34:56" },
-    { K "-net nic", "-net nic: the network card has no back end (netdev=, or -net user)", NULL },
-    { "-kernel k -display none -net none", NULL, "!net0" },
-    { K "-netdev user,id=n,hostfwd=tcp::99999-:22", "-netdev user,id=n,hostfwd=tcp::99999-:22: Invalid host "
-      "forwarding rule 'tcp::99999-:22' (Bad host port)", NULL },
-    { K "-nic user,hostfwd=tcp:300.1.1.1:1-:2", "-nic user,hostfwd=tcp:300.1.1.1:1-:2: Invalid host "
-      "forwarding rule 'tcp:300.1.1.1:1-:2' (Bad host address)", NULL },
-    { K "-nic user,hostfwd=sctp::1-:2", "-nic user,hostfwd=sctp::1-:2: Invalid host forwarding rule "
-      "'sctp::1-:2' (Bad protocol name)", NULL },
-    { K "-nic user,hostfwd=tcp::1-:0", "-nic user,hostfwd=tcp::1-:0: Invalid host forwarding rule "
-      "'tcp::1-:0' (Bad guest port)", NULL },
-    { K "-nic user,net=192.168.7.0/24,host=192.168.7.2,dhcpstart=192.168.7.20,dns=192.168.7.3", NULL,
-      "net0.net=192.168.7.0/24\nnet0.host=192.168.7.2\nnet0.dhcpstart=192.168.7.20\nnet0.dns=192.168.7.3" },
-    { K "-nic user,net=192.168.7.9/255.255.255.0", NULL, "net0.net=192.168.7.0/24" },
-    { K "-nic user,host=10.0.3.2", "-nic user,host=10.0.3.2: host=10.0.3.2 is not inside the network", NULL },
-    { K "-nic user,net=10.0.2.0/99", "-nic user,net=10.0.2.0/99: Parameter 'net' expects a network "
-      "(10.0.2.0/24), not '10.0.2.0/99'", NULL },
-    { K "-nic user,dns=x", "-nic user,dns=x: Parameter 'dns' expects an IPv4 address, not 'x'", NULL },
-    { K "-nic user,ipv6=off", NULL, "net0.no-ipv6=on\n!net0.no-ipv4" },
-    { K "-nic user,ipv6=on", NULL, "net0.no-ipv4=on" },
-    { K "-nic user,ipv6-net=fd00::/64", NULL, "net0.ipv6-net=fd00::/64" },
-    { K "-nic user,ipv4=off,ipv6=off", "-nic user,ipv4=off,ipv6=off: ipv4=off and ipv6=off leave nothing",
-      NULL },
-    { K "-nic tap", "-nic tap: network back end 'tap' is not built (available: user)", NULL },
-    { K "-nic user,model=e1000", "-nic user,model=e1000: NIC model 'e1000' is not built (available: "
-      "virtio-net-pci)", NULL },
-    { K "-nic user,mac=01:00:00:00:00:00", "-nic user,mac=01:00:00:00:00:00: Parameter 'mac': "
-      "'01:00:00:00:00:00' is a multicast address", NULL },
-    { K "-nic user,mac=zz", "-nic user,mac=zz: Parameter 'mac' expects an Ethernet address, not 'zz'", NULL },
-    { K "-nic user,tftp=/", "-nic user,tftp=/: 'tftp' is not built", NULL },
-    { K "-netdev user", "-netdev user: Parameter 'id' is missing", NULL },
-    { K "-netdev user,id=n -netdev user,id=n", "-netdev user,id=n: Duplicate ID 'n' for netdev", NULL },
-    { K "-netdev user,id=n -device virtio-net-pci,netdev=n -device virtio-net-pci,netdev=n",
-      "-device virtio-net-pci,netdev=n: netdev 'n' is already in use by another card", NULL },
-    { K "-device virtio-net-pci,netdev=q", "-device virtio-net-pci,netdev=q: Property "
-      "'virtio-net-pci.netdev' can't find value 'q'", NULL },
-    { K "-netdev user,id=n -device virtio-net-pci-non-transitional,netdev=n", NULL,
-      "net0.disable-legacy=on" },
+    {K "-netdev user,id=n,hostfwd=udp::53-10.0.2.15:53,restrict=on,dnssearch=a,dnssearch=b -device "
+       "virtio-net-pci,netdev=n,mac=52:54:00:aa:bb:cc,id=nic,addr=1f",
+     NULL,
+     "net0.id=n\nnet0.device=nic\nnet0.mac=52:54:00:aa:bb:cc\nnet0.restrict=on\nnet0.slot=31\n"
+     "net0.hostfwd=udp::53-10.0.2.15:53\nnet0.dnssearch=a\nnet0.dnssearch=b"},
+    {K "-nic user,hostfwd=::8080-:80", NULL, "net0.hostfwd=tcp::8080-:80"},
+    {K "-nic user -nic user,mac=52:54:00:12:34:57 -nic user", NULL,
+     "net0.mac=52:54:00:12:34:56\nnet1.mac=52:54:00:12:34:57\nnet2.mac=52:54:00:12:34:58\nnet2.id="
+     "net2"},
+    {K "-net nic,model=virtio,macaddr=52:54:00:00:00:01 -net user,hostfwd=tcp::1-:2", NULL,
+     "net0.mac=52:54:00:00:00:01\nnet0.hostfwd=tcp::1-:2"},
+    {K "-net user,name=u -net nic", NULL, "net0.id=u\nnet0.mac=52:54:00:12:34:56"},
+    {K "-net nic", "-net nic: the network card has no back end (netdev=, or -net user)", NULL},
+    {"-kernel k -display none -net none", NULL, "!net0"},
+    {K "-netdev user,id=n,hostfwd=tcp::99999-:22",
+     "-netdev user,id=n,hostfwd=tcp::99999-:22: Invalid host "
+     "forwarding rule 'tcp::99999-:22' (Bad host port)",
+     NULL},
+    {K "-nic user,hostfwd=tcp:300.1.1.1:1-:2",
+     "-nic user,hostfwd=tcp:300.1.1.1:1-:2: Invalid host "
+     "forwarding rule 'tcp:300.1.1.1:1-:2' (Bad host address)",
+     NULL},
+    {K "-nic user,hostfwd=sctp::1-:2",
+     "-nic user,hostfwd=sctp::1-:2: Invalid host forwarding rule "
+     "'sctp::1-:2' (Bad protocol name)",
+     NULL},
+    {K "-nic user,hostfwd=tcp::1-:0",
+     "-nic user,hostfwd=tcp::1-:0: Invalid host forwarding rule "
+     "'tcp::1-:0' (Bad guest port)",
+     NULL},
+    {K "-nic user,net=192.168.7.0/24,host=192.168.7.2,dhcpstart=192.168.7.20,dns=192.168.7.3", NULL,
+     "net0.net=192.168.7.0/"
+     "24\nnet0.host=192.168.7.2\nnet0.dhcpstart=192.168.7.20\nnet0.dns=192.168.7.3"},
+    {K "-nic user,net=192.168.7.9/255.255.255.0", NULL, "net0.net=192.168.7.0/24"},
+    {K "-nic user,host=10.0.3.2",
+     "-nic user,host=10.0.3.2: host=10.0.3.2 is not inside the network", NULL},
+    {K "-nic user,net=10.0.2.0/99",
+     "-nic user,net=10.0.2.0/99: Parameter 'net' expects a network "
+     "(10.0.2.0/24), not '10.0.2.0/99'",
+     NULL},
+    {K "-nic user,dns=x", "-nic user,dns=x: Parameter 'dns' expects an IPv4 address, not 'x'",
+     NULL},
+    {K "-nic user,ipv6=off", NULL, "net0.no-ipv6=on\n!net0.no-ipv4"},
+    {K "-nic user,ipv6=on", NULL, "net0.no-ipv4=on"},
+    {K "-nic user,ipv6-net=fd00::/64", NULL, "net0.ipv6-net=fd00::/64"},
+    {K "-nic user,ipv4=off,ipv6=off",
+     "-nic user,ipv4=off,ipv6=off: ipv4=off and ipv6=off leave nothing", NULL},
+    {K "-nic tap", "-nic tap: network back end 'tap' is not built (available: user)", NULL},
+    {K "-nic user,model=e1000",
+     "-nic user,model=e1000: NIC model 'e1000' is not built (available: "
+     "virtio-net-pci)",
+     NULL},
+    {K "-nic user,mac=01:00:00:00:00:00",
+     "-nic user,mac=01:00:00:00:00:00: Parameter 'mac': "
+     "'01:00:00:00:00:00' is a multicast address",
+     NULL},
+    {K "-nic user,mac=zz",
+     "-nic user,mac=zz: Parameter 'mac' expects an Ethernet address, not 'zz'", NULL},
+    {K "-nic user,tftp=/", "-nic user,tftp=/: 'tftp' is not built", NULL},
+    {K "-netdev user", "-netdev user: Parameter 'id' is missing", NULL},
+    {K "-netdev user,id=n -netdev user,id=n", "-netdev user,id=n: Duplicate ID 'n' for netdev",
+     NULL},
+    {K "-netdev user,id=n -device virtio-net-pci,netdev=n -device virtio-net-pci,netdev=n",
+     "-device virtio-net-pci,netdev=n: netdev 'n' is already in use by another card", NULL},
+    {K "-device virtio-net-pci,netdev=q",
+     "-device virtio-net-pci,netdev=q: Property "
+     "'virtio-net-pci.netdev' can't find value 'q'",
+     NULL},
+    {K "-netdev user,id=n -device virtio-net-pci-non-transitional,netdev=n", NULL,
+     "net0.disable-legacy=on"},
 };
 
 static int split(char *text, char **argv)

@@ -19,7 +19,8 @@ static void note(const char *what)
 
 const char *vm_run_state_name(enum vm_run_state s)
 {
-    static const char *const names[] = { "prelaunch", "running", "paused", "shutdown", "internal-error" };
+    static const char *const names[] = {"prelaunch", "running", "paused", "shutdown",
+                                        "internal-error"};
 
     return names[s];
 }
@@ -64,11 +65,20 @@ void vm_quit(struct vm *vm)
 unsigned vm_children(struct vm *vm, struct child_info *out, unsigned max)
 {
     static const struct child_info list[] = {
-        { .role = "vmm", .id = "vmm", .pid = 10, .uid = 1000, .state = "running" },
-        { .role = "spawner", .id = "root", .pid = 11, .state = "running" },
-        { .role = "block", .id = "virtio0", .pid = 12, .uid = 1001, .state = "running", .restarts = 3,
-          .generation = 4, .uptime_ms = 3661000, .rss_kib = 2048, .seccomp = 2, .no_new_privs = 1,
-          .layers = 0x7ff },
+        {.role = "vmm", .id = "vmm", .pid = 10, .uid = 1000, .state = "running"},
+        {.role = "spawner", .id = "root", .pid = 11, .state = "running"},
+        {.role = "block",
+         .id = "virtio0",
+         .pid = 12,
+         .uid = 1001,
+         .state = "running",
+         .restarts = 3,
+         .generation = 4,
+         .uptime_ms = 3661000,
+         .rss_kib = 2048,
+         .seccomp = 2,
+         .no_new_privs = 1,
+         .layers = 0x7ff},
     };
 
     (void)vm;
@@ -130,7 +140,8 @@ void vm_serial_break(struct vm *vm, unsigned n)
 
 void fake_start(const char *const *argv)
 {
-    char *words[64] = { (char *)"bulkhead", (char *)"-kernel", (char *)"k", (char *)"-nodefaults" }, err[256];
+    char *words[64] = {(char *)"bulkhead", (char *)"-kernel", (char *)"k", (char *)"-nodefaults"},
+         err[256];
     int argc = 4;
 
     memset(&fake, 0, sizeof(fake));

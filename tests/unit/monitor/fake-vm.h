@@ -10,10 +10,10 @@
 #include "vmm/vm.h"
 
 struct fake {
-    char calls[512]; /* names of the operations called, "stop cont ..." */
+    char calls[512];     /* names of the operations called, "stop cont ..." */
     uint8_t tx[1000000]; /* guest output of serial port 0 not yet read */
     size_t tx_len;
-    uint8_t rx[65536];  /* input the guest got */
+    uint8_t rx[65536]; /* input the guest got */
     size_t rx_len, rx_room;
     unsigned breaks;
     int fail; /* what vm_cont returns */
@@ -25,18 +25,18 @@ extern struct vm fake_vm;
 void fake_start(const char *const *argv);
 void fake_end(void);
 /* Runs the loop until cond() or two seconds. */
-#define RUN_UNTIL(cond)                                                                                 \
-    do {                                                                                                \
-        uint64_t end_ = ipc_now_ns() + 2000000000ull;                                                   \
-        while (!(cond) && ipc_now_ns() < end_)                                                          \
-            ipc_loop_run_once(&fake_vm.loop, 20);                                                       \
+#define RUN_UNTIL(cond)                                                                            \
+    do {                                                                                           \
+        uint64_t end_ = ipc_now_ns() + 2000000000ull;                                              \
+        while (!(cond) && ipc_now_ns() < end_)                                                     \
+            ipc_loop_run_once(&fake_vm.loop, 20);                                                  \
     } while (0)
-#define CHECK(cond)                                                                                     \
-    do {                                                                                                \
-        if (!(cond)) {                                                                                  \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);                                  \
-            exit(1);                                                                                    \
-        }                                                                                               \
+#define CHECK(cond)                                                                                \
+    do {                                                                                           \
+        if (!(cond)) {                                                                             \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);                             \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
 #endif

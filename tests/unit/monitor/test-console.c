@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Serial port and monitor on one shared host end: the Ctrl-a keys, line editing, back-pressure, and a
- * terminal that is as it was afterwards.
+ * Serial port and monitor on one shared host end: the Ctrl-a keys, line editing, back-pressure, and
+ * a terminal that is as it was afterwards.
  */
 #include <fcntl.h>
 #include <pty.h>
@@ -54,7 +54,8 @@ static void expect_input(const char *text)
     fake.rx_len = 0;
 }
 
-/* ---- the keys ------------------------------------------------------------------------------------ */
+/* ---- the keys
+ * ------------------------------------------------------------------------------------ */
 static void test_keys(int fd)
 {
     output("guest\r\n");
@@ -89,7 +90,8 @@ static void test_monitor(int fd)
     type(fd, "info foo\r");
     expect(fd, "unknown command: 'info foo'\r\n");
     type(fd, "stop now\r");
-    expect(fd, "stop|s: extraneous characters at the end of line\r\nTry \"help stop\" for more information");
+    expect(fd, "stop|s: extraneous characters at the end of line\r\nTry \"help stop\" for more "
+               "information");
     type(fd, "c\r\n");
     RUN_UNTIL(strstr(fake.calls, "cont"));
     type(fd, "device_restart\r");
@@ -97,7 +99,8 @@ static void test_monitor(int fd)
     type(fd, "device_restart x\r");
     expect(fd, "Device 'x' not found");
     type(fd, "info processes\r");
-    expect(fd, "block       virtio0                12       1001 running           3    1:01:01       2048");
+    expect(fd, "block       virtio0                12       1001 running           3    1:01:01    "
+               "   2048");
     type(fd, "help quit\r");
     expect(fd, "quit|q  -- quit the emulator");
 }
@@ -117,7 +120,8 @@ static void test_editing(int fd)
     expect_input("console");
 }
 
-/* ---- back-pressure ------------------------------------------------------------------------------- */
+/* ---- back-pressure
+ * ------------------------------------------------------------------------------- */
 static void test_slow_reader(int fd)
 {
     size_t total = 900000;
@@ -126,12 +130,14 @@ static void test_slow_reader(int fd)
     memset(fake.tx, 'z', total);
     fake.tx_len = total;
     got_len = 0;
-    for (int i = 0; i < 100; i++) { /* nobody reads: some stays with the guest, more than 0 left it */
+    for (int i = 0; i < 100;
+         i++) { /* nobody reads: some stays with the guest, more than 0 left it */
         monitor_serial_poll(&fake_vm);
         ipc_loop_run_once(&fake_vm.loop, 0);
     }
     CHECK(fake.tx_len > 0 && fake.tx_len < total);
-    RUN_UNTIL((drain(fd), got_len >= total)); /* no other poll: the host end asks for more by itself */
+    RUN_UNTIL(
+        (drain(fd), got_len >= total)); /* no other poll: the host end asks for more by itself */
     CHECK(got_len == total && !fake.tx_len);
     got_len = 0;
 }
@@ -158,8 +164,8 @@ static void test_deaf_guest(int fd)
 static void test_socket(void)
 {
     char dir[] = "/tmp/bulkhead-con-XXXXXX", option[160];
-    const char *argv[] = { "-name", "bob", "-serial", option, NULL };
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    const char *argv[] = {"-name", "bob", "-serial", option, NULL};
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0), small = 4096;
 
     CHECK(mkdtemp(dir));
@@ -185,7 +191,8 @@ static void test_socket(void)
     CHECK(rmdir(dir) == 0);
 }
 
-/* ---- stdio --------------------------------------------------------------------------------------- */
+/* ---- stdio
+ * --------------------------------------------------------------------------------------- */
 static void run_child(void (*body)(void), int in, int out)
 {
     int status;
@@ -208,7 +215,7 @@ static void run_child(void (*body)(void), int in, int out)
 
 static void stdio_pipe_body(void)
 {
-    const char *argv[] = { "-serial", "stdio", NULL };
+    const char *argv[] = {"-serial", "stdio", NULL};
 
     fake_start(argv);
     RUN_UNTIL(fake.rx_len == 6);
@@ -246,7 +253,7 @@ static void test_stdio_file(void)
 
 static void stdio_crash_body(void)
 {
-    const char *argv[] = { "-nographic", "-serial", "mon:stdio", NULL };
+    const char *argv[] = {"-nographic", "-serial", "mon:stdio", NULL};
     struct termios t;
 
     fake_start(argv);
@@ -259,7 +266,7 @@ static void stdio_crash_body(void)
 
 static void abort_body(void)
 {
-    const char *argv[] = { "-serial", "stdio", NULL };
+    const char *argv[] = {"-serial", "stdio", NULL};
     struct termios t;
     int status;
     pid_t pid;
@@ -286,11 +293,12 @@ static void test_stdio_tty(void)
     close(slave);
 }
 
-/* ---- file, pty ----------------------------------------------------------------------------------- */
+/* ---- file, pty
+ * ----------------------------------------------------------------------------------- */
 static void test_file(void)
 {
     char name[] = "/tmp/bulkhead-out-XXXXXX", option[64];
-    const char *argv[] = { "-serial", option, NULL };
+    const char *argv[] = {"-serial", option, NULL};
     int fd = mkstemp(name);
 
     snprintf(option, sizeof(option), "file:%s", name);
@@ -306,7 +314,7 @@ static void test_file(void)
 
 static void test_full_disk(void)
 {
-    const char *argv[] = { "-serial", "file:/dev/full", NULL };
+    const char *argv[] = {"-serial", "file:/dev/full", NULL};
 
     fake_start(argv);
     memset(fake.tx, 'f', 150000);
@@ -318,7 +326,7 @@ static void test_full_disk(void)
 
 static void pty_body(void)
 {
-    const char *argv[] = { "-serial", "pty", NULL };
+    const char *argv[] = {"-serial", "pty", NULL};
     char name[64] = "";
     int p[2], saved = dup(1), fd;
 

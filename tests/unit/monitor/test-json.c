@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The JSON reader and writer: what is read, what is refused, and that a value written again is the same.
+ * The JSON reader and writer: what is read, what is refused, and that a value written again is the
+ * same.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,44 +21,45 @@ static void check(int ok, const char *what)
 static const struct {
     const char *in, *out;
 } cases[] = {
-    { "{}", "{}" },
-    { " [ 1 , -2.5e3, \"a\" ,null,true,false ] ", "[1, -2.5e3, \"a\", null, true, false]" },
-    { "{\"a\":{\"b\":[{}]},\"c\":\"\\u00e9\\n\\\"\\\\\\/\"}", "{\"a\": {\"b\": [{}]}, \"c\": \"\\u00E9\\n\\\"\\\\/\"}" },
-    { "\"\\ud83d\\ude00\"", "\"\\uD83D\\uDE00\"" },
-    { "\"\xf0\x9f\x98\x80\"", "\"\\uD83D\\uDE00\"" },
-    { "9223372036854775807", "9223372036854775807" },
-    { "99999999999999999999", "99999999999999999999" },
-    { "-0", "-0" },
-    { "", NULL },
-    { "{", NULL },
-    { "[1,]", NULL },
-    { "[1 2]", NULL },
-    { "{\"a\":1,}", NULL },
-    { "{\"a\" 1}", NULL },
-    { "{a:1}", NULL },
-    { "{\"a\":1,\"a\":2}", NULL },
-    { "{'a':1}", NULL },
-    { "{\"a\":1]", NULL },
-    { "01", NULL },
-    { "1.", NULL },
-    { "1e", NULL },
-    { "-", NULL },
-    { "+1", NULL },
-    { "nul", NULL },
-    { "1 2", NULL },
-    { "\"\\ud83d\"", NULL },
-    { "\"\\ude00\"", NULL },
-    { "\"\\ud83dx\"", NULL },
-    { "\"\\u0000\"", NULL },
-    { "\"\\u12g4\"", NULL },
-    { "\"\\x\"", NULL },
-    { "\"\\", NULL },
-    { "\"a\nb\"", NULL },
-    { "\"\xc0\xaf\"", NULL },
-    { "\"\xed\xa0\x80\"", NULL },
-    { "\"\xf5\x80\x80\x80\"", NULL },
-    { "\"\xe2\x82\"", NULL },
-    { "\"\x80\"", NULL },
+    {"{}", "{}"},
+    {" [ 1 , -2.5e3, \"a\" ,null,true,false ] ", "[1, -2.5e3, \"a\", null, true, false]"},
+    {"{\"a\":{\"b\":[{}]},\"c\":\"\\u00e9\\n\\\"\\\\\\/\"}",
+     "{\"a\": {\"b\": [{}]}, \"c\": \"\\u00E9\\n\\\"\\\\/\"}"},
+    {"\"\\ud83d\\ude00\"", "\"\\uD83D\\uDE00\""},
+    {"\"\xf0\x9f\x98\x80\"", "\"\\uD83D\\uDE00\""},
+    {"9223372036854775807", "9223372036854775807"},
+    {"99999999999999999999", "99999999999999999999"},
+    {"-0", "-0"},
+    {"", NULL},
+    {"{", NULL},
+    {"[1,]", NULL},
+    {"[1 2]", NULL},
+    {"{\"a\":1,}", NULL},
+    {"{\"a\" 1}", NULL},
+    {"{a:1}", NULL},
+    {"{\"a\":1,\"a\":2}", NULL},
+    {"{'a':1}", NULL},
+    {"{\"a\":1]", NULL},
+    {"01", NULL},
+    {"1.", NULL},
+    {"1e", NULL},
+    {"-", NULL},
+    {"+1", NULL},
+    {"nul", NULL},
+    {"1 2", NULL},
+    {"\"\\ud83d\"", NULL},
+    {"\"\\ude00\"", NULL},
+    {"\"\\ud83dx\"", NULL},
+    {"\"\\u0000\"", NULL},
+    {"\"\\u12g4\"", NULL},
+    {"\"\\x\"", NULL},
+    {"\"\\", NULL},
+    {"\"a\nb\"", NULL},
+    {"\"\xc0\xaf\"", NULL},
+    {"\"\xed\xa0\x80\"", NULL},
+    {"\"\xf5\x80\x80\x80\"", NULL},
+    {"\"\xe2\x82\"", NULL},
+    {"\"\x80\"", NULL},
 };
 
 static void check_cases(void)
@@ -75,7 +77,8 @@ static void check_cases(void)
         jw_init(&o, buf, sizeof(buf), false);
         if (!rc)
             jw_node(&o, NULL, &doc, json_root(&doc));
-        check(!rc && o.len == strlen(cases[i].out) && !memcmp(buf, cases[i].out, o.len), cases[i].in);
+        check(!rc && o.len == strlen(cases[i].out) && !memcmp(buf, cases[i].out, o.len),
+              cases[i].in);
     }
 }
 
@@ -156,7 +159,8 @@ static void check_frames(void)
         }
     }
     check(!strcmp(got, "{\"a\":\"}\\\"\"};[1];{};12 ;\"x\";BAD;{};];") ||
-          !strcmp(got, "{\"a\":\"}\\\"\"};[1];{};12;\"x\";BAD;{};];"), got);
+              !strcmp(got, "{\"a\":\"}\\\"\"};[1];{};12;\"x\";BAD;{};];"),
+          got);
 }
 
 int main(void)

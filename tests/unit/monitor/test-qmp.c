@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON monitor sessions over a UNIX socket against a machine that is not there: greeting, negotiation,
- * commands, errors, events, several clients, a client that does not read.
+ * JSON monitor sessions over a UNIX socket against a machine that is not there: greeting,
+ * negotiation, commands, errors, events, several clients, a client that does not read.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static size_t got_len;
 
 static int dial(const char *where)
 {
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
     strcpy(sa.sun_path, where);
@@ -62,57 +62,65 @@ static void ask(int fd, const char *request, const char *answer)
 }
 
 static const char *const script[][2] = {
-    { "{\"execute\":\"query-status\"}", "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"Expecting "
-      "capabilities negotiation with 'qmp_capabilities'\"}}" },
-    { "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]}}", "was not offered" },
-    { "{\"execute\":\"qmp_capabilities\"}", "{\"return\": {}}" },
-    { "{\"execute\":\"qmp_capabilities\"}", "already complete" },
-    { "{\"execute\":\"query-status\",\"id\":{\"a\":[1,null,\"x\"]}}",
-      "{\"return\": {\"status\": \"prelaunch\", \"singlestep\": false, \"running\": false}, \"id\": {\"a\": "
-      "[1, null, \"x\"]}}" },
-    { "{\"execute\":\"foo\",\"id\":7}", "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command "
-      "foo has not been found\"}, \"id\": 7}" },
-    { "{\"exec\":\"foo\"}", "QMP input member 'exec' is unexpected" },
-    { "{}", "QMP input lacks member 'execute'" },
-    { "{\"execute\":5}", "QMP input member 'execute' must be a string" },
-    { "[1]", "QMP input must be a JSON object" },
-    { "{bad}\n", "JSON parse error" },
-    { "{\"a\":\"\n", "JSON parse error" },
-    { "{\"execute\":\"stop\",\"arguments\":{\"x\":1}}", "Parameter 'x' is unexpected" },
-    { "{\"execute\":\"human-monitor-command\",\"arguments\":{}}", "Parameter 'command-line' is missing" },
-    { "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":5}}",
-      "Invalid parameter type for 'command-line', expected: string" },
-    { "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"info status\"}}",
-      "{\"return\": \"VM status: paused (prelaunch)\\r\\n\"}" },
-    { "{\"execute\":\"cont\"}", "\"event\": \"RESUME\"}\r\n{\"return\": {}}" },
-    { "{\"execute\":\"query-status\"}", "\"running\": true" },
-    { "{\"execute\":\"stop\"}", "\"event\": \"STOP\"}\r\n{\"return\": {}}" },
-    { "{\"execute\":\"system_reset\"}", "\"event\": \"RESET\", \"data\": {\"guest\": false, \"reason\": "
-      "\"host-qmp-system-reset\"}}" },
-    { "{\"execute\":\"system_powerdown\"}", "{\"return\": {}}" },
-    { "{\"execute\":\"x-device-restart\",\"arguments\":{\"id\":\"virtio0\"}}", "{\"return\": {}}" },
-    { "{\"execute\":\"x-device-restart\",\"arguments\":{\"id\":\"nope\"}}",
-      "{\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"Device 'nope' not found\"}}" },
-    { "{\"execute\":\"query-processes\"}", "\"role\": \"block\", \"id\": \"virtio0\", \"pid\": 12, \"uid\": "
-      "1001, \"state\": \"running\", \"restarts\": 3" },
-    { "{\"execute\":\"query-sandbox\"}", "\"layers\": [\"uid\", \"mount\", \"pid\", \"ipc\", \"uts\", "
-      "\"net\", \"cgroup\", \"rlimit\", \"nocaps\", \"nnp\", \"seccomp\"]" },
-    { "{\"execute\":\"query-version\"}", "\"package\": \"bulkhead-" },
-    { "{\"execute\":\"query-name\"}", "{\"return\": {\"name\": \"bob\"}}" },
-    { "{\"execute\":\"query-uuid\"}", "\"UUID\": \"00000000-0000-0000-0000-000000000000\"" },
-    { "{\"execute\":\"query-kvm\"}", "{\"return\": {\"enabled\": false, \"present\": false}}" },
-    { "{\"execute\":\"query-block\"}", "\"device\": \"virtio0\"" },
-    { "{\"execute\":\"query-chardev\"}", "\"label\": \"compat_monitor0\"" },
-    { "{\"execute\":\"query-cpus-fast\"}", "\"cpu-index\": 0" },
-    { "{\"execute\":\"query-commands\"}", "{\"name\": \"query-commands\"}" },
-    { "{\"execute\":\"query-name\"}{\"execute\":\"query-kvm\"}", "\"enabled\"" },
+    {"{\"execute\":\"query-status\"}",
+     "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"Expecting "
+     "capabilities negotiation with 'qmp_capabilities'\"}}"},
+    {"{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]}}", "was not offered"},
+    {"{\"execute\":\"qmp_capabilities\"}", "{\"return\": {}}"},
+    {"{\"execute\":\"qmp_capabilities\"}", "already complete"},
+    {"{\"execute\":\"query-status\",\"id\":{\"a\":[1,null,\"x\"]}}",
+     "{\"return\": {\"status\": \"prelaunch\", \"singlestep\": false, \"running\": false}, \"id\": "
+     "{\"a\": "
+     "[1, null, \"x\"]}}"},
+    {"{\"execute\":\"foo\",\"id\":7}",
+     "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command "
+     "foo has not been found\"}, \"id\": 7}"},
+    {"{\"exec\":\"foo\"}", "QMP input member 'exec' is unexpected"},
+    {"{}", "QMP input lacks member 'execute'"},
+    {"{\"execute\":5}", "QMP input member 'execute' must be a string"},
+    {"[1]", "QMP input must be a JSON object"},
+    {"{bad}\n", "JSON parse error"},
+    {"{\"a\":\"\n", "JSON parse error"},
+    {"{\"execute\":\"stop\",\"arguments\":{\"x\":1}}", "Parameter 'x' is unexpected"},
+    {"{\"execute\":\"human-monitor-command\",\"arguments\":{}}",
+     "Parameter 'command-line' is missing"},
+    {"{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":5}}",
+     "Invalid parameter type for 'command-line', expected: string"},
+    {"{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"info status\"}}",
+     "{\"return\": \"VM status: paused (prelaunch)\\r\\n\"}"},
+    {"{\"execute\":\"cont\"}", "\"event\": \"RESUME\"}\r\n{\"return\": {}}"},
+    {"{\"execute\":\"query-status\"}", "\"running\": true"},
+    {"{\"execute\":\"stop\"}", "\"event\": \"STOP\"}\r\n{\"return\": {}}"},
+    {"{\"execute\":\"system_reset\"}",
+     "\"event\": \"RESET\", \"data\": {\"guest\": false, \"reason\": "
+     "\"host-qmp-system-reset\"}}"},
+    {"{\"execute\":\"system_powerdown\"}", "{\"return\": {}}"},
+    {"{\"execute\":\"x-device-restart\",\"arguments\":{\"id\":\"virtio0\"}}", "{\"return\": {}}"},
+    {"{\"execute\":\"x-device-restart\",\"arguments\":{\"id\":\"nope\"}}",
+     "{\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"Device 'nope' not found\"}}"},
+    {"{\"execute\":\"query-processes\"}",
+     "\"role\": \"block\", \"id\": \"virtio0\", \"pid\": 12, \"uid\": "
+     "1001, \"state\": \"running\", \"restarts\": 3"},
+    {"{\"execute\":\"query-sandbox\"}",
+     "\"layers\": [\"uid\", \"mount\", \"pid\", \"ipc\", \"uts\", "
+     "\"net\", \"cgroup\", \"rlimit\", \"nocaps\", \"nnp\", \"seccomp\"]"},
+    {"{\"execute\":\"query-version\"}", "\"package\": \"bulkhead-"},
+    {"{\"execute\":\"query-name\"}", "{\"return\": {\"name\": \"bob\"}}"},
+    {"{\"execute\":\"query-uuid\"}", "\"UUID\": \"00000000-0000-0000-0000-000000000000\""},
+    {"{\"execute\":\"query-kvm\"}", "{\"return\": {\"enabled\": false, \"present\": false}}"},
+    {"{\"execute\":\"query-block\"}", "\"device\": \"virtio0\""},
+    {"{\"execute\":\"query-chardev\"}", "\"label\": \"compat_monitor0\""},
+    {"{\"execute\":\"query-cpus-fast\"}", "\"cpu-index\": 0"},
+    {"{\"execute\":\"query-commands\"}", "{\"name\": \"query-commands\"}"},
+    {"{\"execute\":\"query-name\"}{\"execute\":\"query-kvm\"}", "\"enabled\""},
 };
 
 static void test_script(void)
 {
     int fd = dial(path);
 
-    expect(fd, "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}, \"package\": ");
+    expect(fd, "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}, "
+               "\"package\": ");
     for (unsigned i = 0; i < sizeof(script) / sizeof(script[0]); i++)
         ask(fd, script[i][0], script[i][1]);
     CHECK(!strcmp(fake.calls, "cont stop reset powerdown restart restart "));
@@ -205,8 +213,9 @@ static void test_quit(void)
 
 static void start(void)
 {
-    const char *argv[] = { "-name", "bob", "-qmp", option, "-qmp-pretty", option2, "-drive",
-                           "file=d.raw,format=raw,if=virtio", NULL };
+    const char *argv[] = {"-name",       "bob",   "-qmp",   option,
+                          "-qmp-pretty", option2, "-drive", "file=d.raw,format=raw,if=virtio",
+                          NULL};
 
     fake_start(argv);
 }
@@ -215,7 +224,7 @@ int main(void)
 {
     struct stat st;
     int stale;
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
     CHECK(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/a", dir);

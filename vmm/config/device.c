@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * -device: the models there are and their properties, kept until the back ends are known. Must
+ * never attach anything itself: disk.c, net.c and chardev.c do.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "vmm/config/disk.h"
+#include "vmm/config/net.h"
+#include "vmm/config/options.h"
+
+static int key_id(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+
+    return opt_id(c, key, val, d->id, sizeof(d->id));
+}
+
+/* "slot[.fn]", hexadecimal like QEMU's */
+static int key_addr(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+    unsigned long slot, fn = 0;
+    char *end;
+
+    slot = strtoul(val, &end, 16);
+    if (end != val && *end == '.' && end[1])
+        fn = strtoul(end + 1, &end, 16);
+    if (end == val || *end || *val == '-' || slot > 31 || fn > 7)
+        return parse_fail(c, "Parameter '%s' expects a PCI address (1f or 1f.0), not '%s'", key,
+                          val);
+    if (fn)
+        return parse_fail(c, "%s=%s: devices with several functions are not built", key, val);
+    d->slot = (int)slot;
+    return 0;
+}
+
+static int key_tristate(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+    bool *field = !strcmp(key, "disable-legacy") ? &d->disable_legacy : &d->disable_modern;
+
+    if (strcmp(val, "auto"))
+        return opt_bool(c, key, val, field);
+    *field = false;
+    return 0;
+}
+
+static int key_serial(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+
+    return disk_serial(c, key, val, d->serial);
+}
+
+static int key_mac(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+
+    d->has_mac = true;
+    return net_mac(c, key, val, d->mac);
+}
+
+static int key_index(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+    uint64_t v;
+
+    if (opt_number(c, key, val, 0, PLAN_SERIAL_MAX - 1, &v))
+        return -1;
+    d->index = (int)v;
+    return 0;
+}
+
+#define ID_KEY                                                                                     \
+    {                                                                                              \
+        "id", KEY_FN, .fn = key_id, .form = "name", .text = "name of the device"                   \
+    }
+#define PCI_KEYS                                                                                   \
+    {"bus", KEY_ONLY, .form = "pci.0", .text = "the one PCI bus"},                                 \
+        {"addr", KEY_FN, .fn = key_addr, .form = "slot[.0]", .text = "PCI slot, hexadecimal"},     \
+        {"disable-legacy", KEY_FN, .fn = key_tristate, .form = "on|off|auto",                      \
+         .text = "no legacy (virtio 0.9) interface"},                                              \
+        {"disable-modern", KEY_FN, .fn = key_tristate, .form = "on|off|auto",                      \
+         .text = "no virtio 1.0 interface"},                                                       \
+        {"bootindex", KEY_REFUSE, .text = "firmware is not built, only -kernel boots"},            \
+        {"num-queues", KEY_ONLY, .form = "1"}, {"multifunction", KEY_ONLY, .form = "off"},         \
+        {"iothread", KEY_REFUSE, .text = "every device has a process of its own"},                 \
+        {"romfile", KEY_REFUSE, .text = "firmware is not built"},                                  \
+        {"packed", KEY_ONLY, .form = "off"}, {"vectors", .kind = KEY_REFUSE},                      \
+    {                                                                                              \
+        "acpi-index", .kind = KEY_REFUSE                                                           \
+    }
+
+static const struct opt_key blk_keys[] = {
+    ID_KEY,
+    PCI_KEYS,
+    {"drive", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
+     .form = "name", .text = "the -drive or -blockdev behind it"},
+    {"serial", KEY_FN, .fn = key_serial, .form = "text", .text = "serial number, 20 characters"},
+    {"share-rw", .kind = KEY_BOOL, .off = offsetof(struct pend_device, share_rw), .form = "on|off",
+     .text = "others may write the image too"},
+    {"write-cache", KEY_REFUSE, .text = "use cache= of the drive"},
+    {"scsi", KEY_ONLY, .form = "off"},
+    KEY_END,
+};
+static const struct opt_key net_keys[] = {
+    ID_KEY,
+    PCI_KEYS,
+    {"netdev", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
+     .form = "name", .text = "the -netdev behind it"},
+    {"mac", KEY_FN, .fn = key_mac, .form = "addr", .text = "Ethernet address"},
+    {"mq", KEY_ONLY, .form = "off"},
+    KEY_END,
+};
+static const struct opt_key serial_keys[] = {
+    ID_KEY,
+    {"chardev", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
+     .form = "name", .text = "the -chardev behind it"},
+    {"index", KEY_FN, .fn = key_index, .form = "0-3", .text = "which of the four ports"},
+    KEY_END,
+};
+
+static const struct model {
+    const char *name, *alias;
+    enum dev_kind kind;
+    const struct opt_key *keys;
+    bool no_legacy;
+    const char *help;
+} models[] = {
+    {"virtio-blk-pci", "virtio-blk", DEV_BLK, blk_keys, false, "disk"},
+    {"virtio-blk-pci-transitional", "", DEV_BLK, blk_keys, false, "disk, virtio 0.9 and 1.0"},
+    {"virtio-blk-pci-non-transitional", "", DEV_BLK, blk_keys, true, "disk, virtio 1.0 only"},
+    {"virtio-net-pci", "virtio-net", DEV_NET, net_keys, false, "network card"},
+    {"virtio-net-pci-transitional", "", DEV_NET, net_keys, false,
+     "network card, virtio 0.9 and 1.0"},
+    {"virtio-net-pci-non-transitional", "", DEV_NET, net_keys, true,
+     "network card, virtio 1.0 only"},
+    {"isa-serial", "", DEV_SERIAL, serial_keys, false, "serial port"},
+    {.name = NULL},
+};
+
+static const struct model *find_model(const char *name)
+{
+    for (const struct model *m = models; m->name; m++)
+        if (!strcmp(m->name, name) || (*m->alias && !strcmp(m->alias, name)))
+            return m;
+    return NULL;
+}
+
+static int device_help(struct parse *c)
+{
+    for (const struct model *m = models; m->name; m++)
+        fprintf(c->out, "name \"%s\"%s%s%s, desc \"%s\"\n", m->name, *m->alias ? ", alias \"" : "",
+                m->alias, *m->alias ? "\"" : "", m->help);
+    return 1;
+}
+
+static int check_device(struct parse *c, const struct pend_device *d)
+{
+    if (d->disable_legacy && d->disable_modern)
+        return parse_fail(c, "device cannot work as neither modern nor legacy device");
+    for (unsigned i = 0; d->id[0] && i < c->n_dev; i++)
+        if (!strcmp(c->dev[i].id, d->id))
+            return parse_fail(c, "Duplicate ID '%s' for device", d->id);
+    return 0;
+}
+
+int set_device(struct parse *c, const char *arg)
+{
+    struct pend_device d = {.opt = c->opt, .arg = c->arg, .slot = -1, .index = -1};
+    const struct model *m;
+    struct optlist l;
+    const char *name;
+
+    if (!strcmp(arg, "help") || !strcmp(arg, "?"))
+        return device_help(c);
+    if (optlist_split(c, &l, arg, "driver"))
+        return -1;
+    name = optlist_take(&l, "driver");
+    m = name ? find_model(name) : NULL;
+    if (!m)
+        return parse_fail(c, "'%s' is not a valid device model name ('-device help' lists them)",
+                          name ? name : "");
+    if (optlist_get(&l, "help")) {
+        fprintf(c->out, "%s options:\n", m->name);
+        optkeys_help(c->out, m->keys);
+        return 1;
+    }
+    d.kind = m->kind;
+    d.model = m->name;
+    d.disable_legacy = m->no_legacy;
+    if (optkeys_apply(c, m->keys, &l, &d, m->name) || check_device(c, &d))
+        return -1;
+    if (c->n_dev == PARSE_DEV_MAX)
+        return parse_fail(c, "too many devices (limit %d)", PARSE_DEV_MAX);
+    c->dev[c->n_dev++] = d;
+    return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What -drive, -blockdev and -device share about disks. Internal to vmm/config.
+ */
+#ifndef BULKHEAD_VMM_CONFIG_DISK_H
+#define BULKHEAD_VMM_CONFIG_DISK_H
+
+#include "vmm/config/parse.h"
+
+/* Copies a path; a protocol prefix other than "file:" is refused. */
+int disk_path(struct parse *c, const char *key, const char *val, char *dst, size_t size);
+int disk_discard(struct parse *c, const char *val, bool *out);
+int disk_serial(struct parse *c, const char *key, const char *val, char serial[24]);
+/* Makes a disk of a -blockdev node. Its index, -2 when there is no such node, -1 when reported. */
+int blockdev_take(struct parse *c, const char *node);
+
+#endif

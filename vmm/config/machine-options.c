@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options that describe the guest's hardware: memory, machine, CPU, clock. Must never touch the
+ * host.
+ */
+#include <string.h>
+#include <time.h>
+#include "vmm/config/options.h"
+#include "vmm/config/optlist.h"
+
+#define MEM_MIN (1ull << 20)
+#define MEM_MAX (1ull << 40)
+
+static bool asks_help(const char *arg)
+{
+    return !strcmp(arg, "help") || !strcmp(arg, "?");
+}
+
+/* ---- -m
+ * ------------------------------------------------------------------------------------------ */
+static int key_mem_size(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct plan *p = obj;
+
+    if (opt_size(c, key, val, 1ull << 20, &p->mem))
+        return -1;
+    if (p->mem < MEM_MIN)
+        return parse_fail(c, "memory size '%s' is below the minimum of 1M", val);
+    if (p->mem > MEM_MAX)
+        return parse_fail(c, "memory size '%s' is above the maximum of 1T", val);
+    p->mem = (p->mem + 4095) & ~4095ull;
+    return 0;
+}
+
+int set_memory(struct parse *c, const char *arg)
+{
+    static const struct opt_key keys[] = {
+        {"size", KEY_FN, .fn = key_mem_size},
+        {"slots", KEY_REFUSE, .text = "memory cannot be added at run time"},
+        {"maxmem", KEY_REFUSE, .text = "memory cannot be added at run time"},
+        KEY_END,
+    };
+    struct optlist l;
+
+    return optlist_split(c, &l, arg, "size") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;
+}
+
+/* ---- -machine, -accel
+ * ---------------------------------------------------------------------------- */
+/* One name of a fallback list such as "kvm:tcg". */
+static int note_accel(struct parse *c, const char *name, size_t len)
+{
+    if (len == 3 && !memcmp(name, "tcg", 3))
+        c->tcg_asked = true;
+    else if (len == 3 && !memcmp(name, "kvm", 3))
+        c->kvm_asked = true;
+    else
+        return parse_fail(c, "invalid accelerator '%.*s' (available: tcg)", (int)len, name);
+    return 0;
+}
+
+static int key_accel(struct parse *c, void *obj, const char *key, const char *val)
+{
+    size_t n;
+
+    (void)obj;
+    (void)key;
+    if (!*val)
+        return note_accel(c, val, 0);
+    for (const char *s = val; *s; s += n + (s[n] == ':')) {
+        n = strcspn(s, ":");
+        if (note_accel(c, s, n))
+            return -1;
+    }
+    return 0;
+}
+
+static int key_machine_type(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct plan *p = obj;
+
+    (void)key;
+    if (strcmp(val, "pc") && strncmp(val, "pc-i440fx-", 10))
+        return parse_fail(c, "unsupported machine type '%s' (available: pc, pc-i440fx-*)", val);
+    return opt_copy(c, key, "pc", p->machine, sizeof(p->machine));
+}
+
+int set_machine(struct parse *c, const char *arg)
+{
+    static const struct opt_key keys[] = {
+        {"type", KEY_FN, .fn = key_machine_type},
+        {"accel", KEY_FN, .fn = key_accel},
+        {"acpi", KEY_ONLY, .form = "on"},
+        {"usb", KEY_ONLY, .form = "off"},
+        {"vmport", KEY_ONLY, .form = "off"},
+        {"smm", KEY_ONLY, .form = "off"},
+        KEY_END,
+    };
+    struct optlist l;
+
+    if (asks_help(arg)) {
+        fprintf(c->out,
+                "Supported machines are:\n"
+                "pc                   Standard PC (i440FX + PIIX), without firmware (default)\n"
+                "pc-i440fx-*          another name of pc\n");
+        return 1;
+    }
+    return optlist_split(c, &l, arg, "type") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;
+}
+
+int set_accel(struct parse *c, const char *arg)
+{
+    static const struct opt_key keys[] = {
+        {"accel", KEY_FN, .fn = key_accel},
+        {"thread", KEY_ONLY, .form = "single|multi"}, /* one CPU: the same thing */
+        {"tb-size", KEY_REFUSE, .text = "there is no translation cache"},
+        {"one-insn-per-tb", KEY_ONLY, .form = "off"},
+        KEY_END,
+    };
+    struct optlist l;
+
+    if (asks_help(arg)) {
+        fprintf(c->out, "Accelerators supported by bulkhead:\ntcg\n");
+        return 1;
+    }
+    return optlist_split(c, &l, arg, "accel") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;
+}
+
+/* ---- -cpu, -smp
+ * ---------------------------------------------------------------------------------- */
+int set_cpu(struct parse *c, const char *arg)
+{
+    size_t n = strcspn(arg, ",");
+
+    if (asks_help(arg)) {
+        fprintf(c->out, "Available CPUs:\n"
+                        "x86 max              everything this version emulates\n"
+                        "x86 qemu64           the same (default)\n");
+        return 1;
+    }
+    if ((n != 3 || memcmp(arg, "max", 3)) && (n != 6 || memcmp(arg, "qemu64", 6)))
+        return parse_fail(c, "unable to find CPU model '%.*s' (available: max, qemu64)", (int)n,
+                          arg);
+    if (arg[n])
+        return parse_fail(c, "CPU features cannot be chosen in this version: '%s'", arg + n + 1);
+    return opt_copy(c, "model", arg, c->p->cpu, sizeof(c->p->cpu));
+}
+
+struct smp {
+    uint64_t cpus, maxcpus, sockets, dies, clusters, cores, threads;
+};
+
+static int key_smp(struct parse *c, void *obj, const char *key, const char *val)
+{
+    static const char *const names[] = {"cpus",     "maxcpus", "sockets", "dies",
+                                        "clusters", "cores",   "threads"};
+    uint64_t *v = obj, n;
+
+    if (opt_number(c, key, val, 1, 4096, &n))
+        return -1;
+    if (n > 1)
+        return parse_fail(c, "%s=%llu: this version has one CPU (limit 1)", key,
+                          (unsigned long long)n);
+    for (unsigned i = 0; i < 7; i++)
+        if (!strcmp(names[i], key))
+            v[i] = n;
+    return 0;
+}
+
+int set_smp(struct parse *c, const char *arg)
+{
+    static const struct opt_key keys[] = {
+        {"cpus", KEY_FN, .fn = key_smp},     {"maxcpus", KEY_FN, .fn = key_smp},
+        {"sockets", KEY_FN, .fn = key_smp},  {"dies", KEY_FN, .fn = key_smp},
+        {"clusters", KEY_FN, .fn = key_smp}, {"cores", KEY_FN, .fn = key_smp},
+        {"threads", KEY_FN, .fn = key_smp},  KEY_END,
+    };
+    struct optlist l;
+    struct smp smp = {0};
+
+    if (optlist_split(c, &l, arg, "cpus") || optkeys_apply(c, keys, &l, &smp, NULL))
+        return -1;
+    c->p->smp = 1;
+    return 0;
+}
+
+/* ---- -rtc, -boot
+ * --------------------------------------------------------------------------------- */
+static int key_rtc_base(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct plan *p = obj;
+    struct tm tm = {0}, check;
+    const char *end;
+    time_t t;
+
+    if (!strcmp(val, "utc") || !strcmp(val, "localtime"))
+        return opt_copy(c, key, val, p->rtc_base, sizeof(p->rtc_base));
+    end = strptime(val, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!end || *end) {
+        memset(&tm, 0, sizeof(tm));
+        end = strptime(val, "%Y-%m-%d", &tm);
+    }
+    if (!end || *end)
+        return parse_fail(c,
+                          "invalid datetime '%s' (valid: utc, localtime, 2006-06-17T16:01:21, "
+                          "2006-06-17)",
+                          val);
+    check = tm;
+    t = timegm(&check);
+    if (check.tm_mday != tm.tm_mday || check.tm_mon != tm.tm_mon || tm.tm_year < 70)
+        return parse_fail(c, "no such date since 1970: '%s'", val);
+    p->rtc_start_s = t;
+    return opt_copy(c, key, val, p->rtc_base, sizeof(p->rtc_base));
+}
+
+int set_rtc(struct parse *c, const char *arg)
+{
+    static const struct opt_key keys[] = {
+        {"base", KEY_FN, .fn = key_rtc_base},
+        {"clock", KEY_ONLY, .form = "host"},
+        {"driftfix", KEY_ONLY, .form = "none"},
+        KEY_END,
+    };
+    struct optlist l;
+
+    return optlist_split(c, &l, arg, "base") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;
+}
+
+int64_t plan_rtc_base(const struct plan *p)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (!strcmp(p->rtc_base, "utc"))
+        return now;
+    if (strcmp(p->rtc_base, "localtime"))
+        return p->rtc_start_s;
+    return localtime_r(&now, &tm) ? (int64_t)now + tm.tm_gmtoff : (int64_t)now;
+}
+
+int set_boot(struct parse *c, const char *arg)
+{
+    static const char why[] = "firmware is not built, only -kernel boots";
+    static const struct opt_key keys[] = {
+        {"strict", KEY_ONLY, .form = "on"},          {"order", KEY_REFUSE, .text = why},
+        {"once", KEY_REFUSE, .text = why},           {"menu", KEY_REFUSE, .text = why},
+        {"splash", KEY_REFUSE, .text = why},         {"splash-time", KEY_REFUSE, .text = why},
+        {"reboot-timeout", KEY_REFUSE, .text = why}, KEY_END,
+    };
+    struct optlist l;
+
+    return optlist_split(c, &l, arg, "order") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The option table and what is printed from it. See options.h.
+ */
+#include "vmm/config/options.h"
+
+#include <string.h>
+#include "vmm/config/version.h"
+
+#define REFUSED(names_, why)                                                                       \
+    {                                                                                              \
+        names_, NULL, GROUP_HIDDEN, NULL, why                                                      \
+    }
+#define IDE      "IDE disks are not built; use -drive file=...,format=raw,if=virtio"
+#define SCREEN   "no display is built; use -display none or -nographic"
+#define FIRMWARE "firmware is not built; use -kernel"
+
+const struct option option_table[] = {
+    {"h|help", NULL, GROUP_STANDARD, show_help, "display this help and exit"},
+    {"version", NULL, GROUP_STANDARD, show_version, "display version information and exit"},
+    {"M|machine", "[type=]name[,prop=value]", GROUP_STANDARD, set_machine,
+     "select the machine ('-machine help' for a list): pc, or pc-i440fx-* as another\n"
+     "name of it. Properties: accel=tcg, acpi=on, usb=off, vmport=off, smm=off"},
+    {"accel", "[accel=]tcg[,thread=single|multi]", GROUP_STANDARD, set_accel,
+     "select the accelerator ('-accel help' for a list); guest CPUs are always emulated"},
+    {"cpu", "model", GROUP_STANDARD, set_cpu,
+     "select the CPU model ('-cpu help' for a list); default qemu64"},
+    {"smp", "[cpus=]n[,maxcpus=n][,sockets=n][,dies=n][,cores=n][,threads=n]", GROUP_STANDARD,
+     set_smp, "number of CPUs; this version has 1"},
+    {"m", "[size=]megs", GROUP_STANDARD, set_memory,
+     "guest memory in MiB, or with a suffix k, M, G, T; default 128"},
+    {"name", "[guest=]name[,debug-threads=on]", GROUP_STANDARD, set_name,
+     "name of the guest, seen in process titles, logs and query-name"},
+    {"uuid", "uuid", GROUP_STANDARD, set_uuid, "UUID of the machine"},
+    {"device", "driver[,prop=value]...", GROUP_STANDARD, set_device,
+     "add a device ('-device help' for a list, '-device driver,help' for properties)"},
+
+    {"drive",
+     "file=path[,format=raw][,if=virtio|none][,id=name][,index=n|unit=n]\n"
+     "[,readonly=on|off][,cache=writeback|writethrough|none|directsync|unsafe]\n"
+     "[,discard=ignore|unmap][,serial=text][,aio=threads][,media=disk]",
+     GROUP_BLOCK, set_drive,
+     "use a raw image file or block device as a virtio disk; if=none needs a -device"},
+    {"blockdev",
+     "[driver=]raw|file|host_device,node-name=name[,file=node][,file.filename=path]\n"
+     "[,filename=path][,read-only=on|off][,cache.direct=on|off][,cache.no-flush=on|off]\n"
+     "[,discard=ignore|unmap]",
+     GROUP_BLOCK, set_blockdev,
+     "define a block node for -device ...,drive=name; the argument may be JSON"},
+
+    {"nic", "user|none[,model=virtio-net-pci][,mac=addr][,id=name][,option]...", GROUP_NET, set_nic,
+     "a network card and its back end in one; options as for -netdev user.\n"
+     "Without any network option the guest gets '-nic user,model=virtio-net-pci'"},
+    {"netdev",
+     "user,id=name[,ipv4=on|off][,net=addr[/mask]][,host=addr][,ipv6=on|off]\n"
+     "[,ipv6-net=addr[/len]][,ipv6-host=addr][,restrict=on|off][,hostname=name]\n"
+     "[,dhcpstart=addr][,dns=addr][,ipv6-dns=addr][,dnssearch=domain][,domainname=domain]\n"
+     "[,hostfwd=[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport]",
+     GROUP_NET, set_netdev, "user-mode network back end for -device virtio-net-pci,netdev=name"},
+    {"net", "nic|user|none[,option]...", GROUP_NET, set_net,
+     "the older form: '-net nic' is a card, '-net user' the back end of it"},
+
+    {"serial", "dev", GROUP_CHAR, set_serial,
+     "where a serial port goes: stdio, mon:stdio, file:path, unix:path[,server=on][,wait=off],\n"
+     "tcp:host:port[,server=on][,wait=off], pty, null, chardev:id, none; mon:dev adds a\n"
+     "monitor, reached with Ctrl-a c"},
+    {"parallel", "none", GROUP_CHAR, set_parallel, "no parallel port (the only choice)"},
+    {"monitor", "dev", GROUP_CHAR, set_monitor, "where the monitor goes, as for -serial"},
+    {"qmp", "dev", GROUP_CHAR, set_qmp, "where the JSON monitor goes, as for -serial"},
+    {"qmp-pretty", "dev", GROUP_CHAR, set_qmp_pretty, "the same with indented output"},
+    {"mon", "[chardev=]id[,mode=readline|control][,pretty=on|off]", GROUP_CHAR, set_mon,
+     "a monitor on a -chardev"},
+    {"chardev",
+     "null|stdio|file|socket|pty,id=name[,mux=on|off][,path=path][,append=on|off]\n"
+     "[,host=addr,port=n][,server=on|off][,wait=on|off][,nodelay=on|off][,signal=on|off]",
+     GROUP_CHAR, set_chardev, "define a host end for -serial chardev:id, -mon or isa-serial"},
+
+    {"nographic", NULL, GROUP_DISPLAY, set_nographic,
+     "no display; serial port and monitor share standard input and output"},
+    {"display", "none", GROUP_DISPLAY, set_display, "no display (the only choice)"},
+    {"vga", "none", GROUP_DISPLAY, set_vga, "no VGA card (the only choice)"},
+
+    {"kernel", "file", GROUP_BOOT, set_kernel, "Linux kernel image to boot"},
+    {"append", "line", GROUP_BOOT, set_append, "command line of the kernel"},
+    {"initrd", "file", GROUP_BOOT, set_initrd, "initial RAM disk of the kernel"},
+    {"boot", "strict=on", GROUP_BOOT, set_boot,
+     "only strict=on: nothing but the kernel given is ever booted"},
+
+    {"S", NULL, GROUP_EXPERT, set_paused, "do not start the CPU until the monitor says 'cont'"},
+    {"no-reboot", NULL, GROUP_EXPERT, set_no_reboot, "exit when the guest reboots"},
+    {"no-shutdown", NULL, GROUP_EXPERT, set_no_shutdown, "pause when the guest powers off"},
+    {"rtc", "[base=utc|localtime|YYYY-MM-DDThh:mm:ss][,clock=host]", GROUP_EXPERT, set_rtc,
+     "what the guest's clock shows at start"},
+    {"nodefaults", NULL, GROUP_EXPERT, set_nodefaults,
+     "no serial port, monitor or network card that was not asked for"},
+    {"no-user-config", NULL, GROUP_EXPERT, set_no_user_config,
+     "read no configuration file (none is ever read)"},
+    {"pidfile", "file", GROUP_EXPERT, set_pidfile, "write the process id to a file"},
+    {"daemonize", NULL, GROUP_EXPERT, set_daemonize, "go into the background once the guest runs"},
+    {"sandbox", "require|reduced|off", GROUP_EXPERT, set_sandbox,
+     "require: start only with every layer of isolation (default; 'on' means this);\n"
+     "reduced: go on without the layers this host cannot give; off: none"},
+    {"msg", "timestamp=on|off", GROUP_EXPERT, set_msg, "begin error lines with the time"},
+
+    {"dump-options-md", NULL, GROUP_HIDDEN, show_markdown, "print docs/user/options.md"},
+
+    REFUSED("hda", IDE),
+    REFUSED("hdb", IDE),
+    REFUSED("hdc", IDE),
+    REFUSED("hdd", IDE),
+    REFUSED("cdrom", "CD-ROM drives are not built"),
+    REFUSED("fda", "floppy drives are not built"),
+    REFUSED("fdb", "floppy drives are not built"),
+    REFUSED("snapshot", NULL),
+    REFUSED("pflash", FIRMWARE),
+    REFUSED("mtdblock", NULL),
+    REFUSED("sd", NULL),
+    REFUSED("bios", FIRMWARE),
+    REFUSED("L", FIRMWARE),
+    REFUSED("option-rom", FIRMWARE),
+    REFUSED("fw_cfg", NULL),
+    REFUSED("dtb", NULL),
+    REFUSED("acpitable", NULL),
+    REFUSED("smbios", NULL),
+    REFUSED("no-acpi", NULL),
+    REFUSED("no-hpet", NULL),
+    REFUSED("enable-kvm", "KVM is not used, CPUs are emulated (-accel tcg)"),
+    REFUSED("vnc", SCREEN),
+    REFUSED("spice", SCREEN),
+    REFUSED("sdl", SCREEN),
+    REFUSED("curses", SCREEN),
+    REFUSED("full-screen", SCREEN),
+    REFUSED("g", SCREEN),
+    REFUSED("k", SCREEN),
+    REFUSED("rotate", SCREEN),
+    REFUSED("usb", "USB is not built"),
+    REFUSED("usbdevice", "USB is not built"),
+    REFUSED("audiodev", "sound is not built"),
+    REFUSED("audio", "sound is not built"),
+    REFUSED("soundhw", "sound is not built"),
+    REFUSED("global", NULL),
+    REFUSED("set", NULL),
+    REFUSED("object", NULL),
+    REFUSED("readconfig", NULL),
+    REFUSED("writeconfig", NULL),
+    REFUSED("d", "there is no instruction log"),
+    REFUSED("D", "there is no instruction log"),
+    REFUSED("dfilter", NULL),
+    REFUSED("seed", NULL),
+    REFUSED("s", "there is no gdb server"),
+    REFUSED("gdb", "there is no gdb server"),
+    REFUSED("trace", NULL),
+    REFUSED("plugin", NULL),
+    REFUSED("icount", NULL),
+    REFUSED("watchdog", NULL),
+    REFUSED("watchdog-action", NULL),
+    REFUSED("action", NULL),
+    REFUSED("echr", NULL),
+    REFUSED("loadvm", NULL),
+    REFUSED("incoming", NULL),
+    REFUSED("only-migratable", NULL),
+    REFUSED("preconfig", NULL),
+    REFUSED("mem-path", NULL),
+    REFUSED("mem-prealloc", NULL),
+    REFUSED("numa", NULL),
+    REFUSED("overcommit", NULL),
+    REFUSED("add-fd", NULL),
+    REFUSED("fsdev", NULL),
+    REFUSED("virtfs", NULL),
+    REFUSED("iscsi", NULL),
+    REFUSED("tpmdev", NULL),
+    REFUSED("chroot", "every process has its own empty root already"),
+    REFUSED("runas", "every process has its own user already"),
+    REFUSED("run-with", NULL),
+    REFUSED("debugcon", NULL),
+    REFUSED("singlestep", NULL),
+    REFUSED("tb-size", NULL),
+    REFUSED("win2k-hack", NULL),
+    REFUSED("no-fd-bootchk", NULL),
+    REFUSED("compat", NULL),
+    REFUSED("enable-sync-profile", NULL),
+    REFUSED("perfmap", NULL),
+    REFUSED("nouserconfig", NULL),
+    {.names = NULL},
+};
+
+static const char *const group_title[] = {
+    [GROUP_STANDARD] = "Standard options", [GROUP_BLOCK] = "Block device options",
+    [GROUP_NET] = "Network options",       [GROUP_CHAR] = "Character device and monitor options",
+    [GROUP_DISPLAY] = "Display options",   [GROUP_BOOT] = "Boot options",
+    [GROUP_EXPERT] = "Expert options",
+};
+
+static bool name_matches(const char *names, const char *name, size_t len)
+{
+    size_t n;
+
+    for (const char *s = names; *s; s += n + (s[n] == '|')) {
+        n = strcspn(s, "|");
+        if (n == len && !memcmp(s, name, len))
+            return true;
+    }
+    return false;
+}
+
+const struct option *option_find(const char *name, size_t len)
+{
+    for (const struct option *o = option_table; o->names; o++)
+        if (name_matches(o->names, name, len))
+            return o;
+    return NULL;
+}
+
+static void print_names(FILE *out, const char *names, const char *between)
+{
+    size_t n;
+
+    for (const char *s = names; *s; s += n + (s[n] == '|')) {
+        n = strcspn(s, "|");
+        fprintf(out, "%s-%.*s", s == names ? "" : between, (int)n, s);
+    }
+}
+
+/* Every line of text, each indented but the first when lead is given. */
+static void print_lines(FILE *out, const char *text, const char *indent)
+{
+    size_t n;
+
+    for (const char *s = text; *s; s += n + (s[n] == '\n')) {
+        n = strcspn(s, "\n");
+        fprintf(out, "%s%.*s\n", indent, (int)n, s);
+    }
+}
+
+static void help_entry(FILE *out, const struct option *o)
+{
+    print_names(out, o->names, " or ");
+    if (o->form) {
+        size_t n = strcspn(o->form, "\n");
+
+        fprintf(out, " %.*s\n", (int)n, o->form);
+        print_lines(out, o->form + n + (o->form[n] == '\n'), "         ");
+    } else {
+        fprintf(out, "\n");
+    }
+    print_lines(out, o->help, "                ");
+}
+
+void option_help(FILE *out)
+{
+    fprintf(out, "%s\nusage: bulkhead [options]\n", BULKHEAD_VERSION_LINE);
+    for (unsigned g = 0; g < GROUP_HIDDEN; g++) {
+        fprintf(out, "\n%s:\n", group_title[g]);
+        for (const struct option *o = option_table; o->names; o++)
+            if (o->group == g)
+                help_entry(out, o);
+    }
+    fprintf(out, "\nDuring emulation, when the monitor shares the serial port:\n"
+                 "Ctrl-a h        list the keys\n"
+                 "Ctrl-a x        end the emulator\n"
+                 "Ctrl-a c        switch between console and monitor\n");
+}
+
+static void markdown_entry(FILE *out, const struct option *o)
+{
+    fprintf(out, "### `");
+    print_names(out, o->names, "`, `");
+    fprintf(out, "`\n\n");
+    if (o->form) {
+        fprintf(out, "```\n");
+        print_names(out, strchr(o->names, '|') ? strchr(o->names, '|') + 1 : o->names, " ");
+        fprintf(out, " %s\n```\n\n", o->form);
+    }
+    fprintf(out, "%s\n\n", o->help);
+}
+
+void option_markdown(FILE *out)
+{
+    bool first = true;
+
+    fprintf(
+        out,
+        "# Command-line options\n\n"
+        "This page is printed by `bulkhead -dump-options-md` from the table the parser uses; a\n"
+        "test compares the two. An option may be written with one or two dashes, and as\n"
+        "`-option=value`. In lists of `key=value`, a comma inside a value is written `,,`.\n\n");
+    for (unsigned g = 0; g < GROUP_HIDDEN; g++) {
+        fprintf(out, "## %s\n\n", group_title[g]);
+        for (const struct option *o = option_table; o->names; o++)
+            if (o->group == g)
+                markdown_entry(out, o);
+    }
+    fprintf(out, "## Options of QEMU that are refused by name\n\n");
+    for (const struct option *o = option_table; o->names; o++) {
+        if (o->set)
+            continue;
+        fprintf(out, "%s", first ? "" : ", ");
+        print_names(out, o->names, ", ");
+        first = false;
+    }
+    fprintf(out, "\n");
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A plan as text, for tests and for people who ask what a command line meant. Must never change
+ * anything.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include "vmm/config/parse.h"
+
+struct dump {
+    FILE *out;
+    const char *prefix;
+    unsigned index;
+};
+
+static void put(const struct dump *d, const char *key, const char *val)
+{
+    if (val[0])
+        fprintf(d->out, "%s%u.%s=%s\n", d->prefix, d->index, key, val);
+}
+
+static void put_flag(const struct dump *d, const char *key, bool on)
+{
+    if (on)
+        fprintf(d->out, "%s%u.%s=on\n", d->prefix, d->index, key);
+}
+
+static void dump_disk(FILE *out, unsigned i, const struct plan_disk *k)
+{
+    struct dump d = {out, "disk", i};
+
+    put(&d, "id", k->id);
+    put(&d, "device", k->qdev_id);
+    put(&d, "file", k->file);
+    put(&d, "cache", strcmp(k->cache, "writeback") ? k->cache : "");
+    put(&d, "serial", k->serial);
+    put_flag(&d, "readonly", k->readonly);
+    put_flag(&d, "share-rw", k->share_rw);
+    put_flag(&d, "discard", k->discard);
+    put_flag(&d, "probe", !k->format_given);
+    put_flag(&d, "disable-legacy", k->disable_legacy);
+    put_flag(&d, "disable-modern", k->disable_modern);
+    if (k->pci_slot >= 0)
+        fprintf(out, "disk%u.slot=%d\n", i, k->pci_slot);
+}
+
+static void dump_forwards(FILE *out, unsigned i, const struct plan_net *n)
+{
+    for (unsigned j = 0; j < n->n_hostfwd; j++) {
+        const struct plan_hostfwd *f = &n->hostfwd[j];
+
+        fprintf(out, "net%u.hostfwd=%s:%s:%u-%s:%u\n", i, f->udp ? "udp" : "tcp", f->host_addr,
+                f->host_port, f->guest_addr, f->guest_port);
+    }
+    for (unsigned j = 0; j < n->n_dnssearch; j++)
+        fprintf(out, "net%u.dnssearch=%s\n", i, n->dnssearch[j]);
+}
+
+static void dump_net(FILE *out, unsigned i, const struct plan_net *n)
+{
+    struct dump d = {out, "net", i};
+
+    put(&d, "id", n->id);
+    put(&d, "device", n->qdev_id);
+    put(&d, "backend", n->backend);
+    fprintf(out, "net%u.mac=%02x:%02x:%02x:%02x:%02x:%02x\n", i, n->mac[0], n->mac[1], n->mac[2],
+            n->mac[3], n->mac[4], n->mac[5]);
+    put_flag(&d, "no-ipv4", !n->ipv4);
+    put_flag(&d, "no-ipv6", !n->ipv6);
+    put_flag(&d, "restrict", n->restricted);
+    put(&d, "net", n->net);
+    put(&d, "host", n->host);
+    put(&d, "dhcpstart", n->dhcpstart);
+    put(&d, "dns", n->dns);
+    put(&d, "ipv6-net", n->ipv6_net);
+    put(&d, "ipv6-host", n->ipv6_host);
+    put(&d, "ipv6-dns", n->ipv6_dns);
+    put(&d, "hostname", n->hostname);
+    put(&d, "domainname", n->domainname);
+    put_flag(&d, "disable-legacy", n->disable_legacy);
+    put_flag(&d, "disable-modern", n->disable_modern);
+    if (n->pci_slot >= 0)
+        fprintf(out, "net%u.slot=%d\n", i, n->pci_slot);
+    dump_forwards(out, i, n);
+}
+
+static void dump_chardev(FILE *out, unsigned i, const struct plan_chardev *ch)
+{
+    static const char *const kinds[] = {"none", "null", "stdio", "file", "unix", "tcp", "pty"};
+    struct dump d = {out, "chardev", i};
+
+    put(&d, "id", ch->id);
+    put(&d, "kind", kinds[ch->kind]);
+    put(&d, "path", ch->path);
+    put(&d, "host", ch->host);
+    if (ch->port)
+        fprintf(out, "chardev%u.port=%u\n", i, ch->port);
+    put_flag(&d, "mux", ch->mux);
+    put_flag(&d, "server", ch->server);
+    put_flag(&d, "wait", ch->wait);
+    put_flag(&d, "append", ch->append);
+    put_flag(&d, "nodelay", ch->nodelay);
+    put_flag(&d, "no-signal", ch->kind == CHAR_STDIO && !ch->signal);
+}
+
+static void dump_machine(const struct plan *p, FILE *out)
+{
+    static const char *const modes[] = {"require", "reduced", "off"};
+
+    fprintf(out, "name=%s\nmachine=%s\ncpu=%s\nmem=%" PRIu64 "\nsmp=%u\n", p->name, p->machine,
+            p->cpu, p->mem, p->smp);
+    fprintf(out, "uuid=%s\nkernel=%s\ninitrd=%s\nappend=%s\n", p->uuid, p->kernel, p->initrd,
+            p->append);
+    fprintf(out, "rtc=%s\nsandbox=%s\npidfile=%s\n", p->rtc_base, modes[p->sandbox], p->pidfile);
+    if (p->rtc_start_s)
+        fprintf(out, "rtc_start=%" PRId64 "\n", p->rtc_start_s);
+    fprintf(out, "flags=%s%s%s%s%s%s\n", p->no_reboot ? "no-reboot " : "",
+            p->no_shutdown ? "no-shutdown " : "", p->start_paused ? "paused " : "",
+            p->nodefaults ? "nodefaults " : "", p->nographic ? "nographic " : "",
+            p->msg_timestamp ? "timestamp " : "");
+}
+
+void plan_dump(const struct plan *p, FILE *out)
+{
+    dump_machine(p, out);
+    for (unsigned i = 0; i < p->n_disk; i++)
+        dump_disk(out, i, &p->disk[i]);
+    for (unsigned i = 0; i < p->n_net; i++)
+        dump_net(out, i, &p->net[i]);
+    for (unsigned i = 0; i < p->n_char; i++)
+        dump_chardev(out, i, &p->chardev[i]);
+    for (unsigned i = 0; i < PLAN_SERIAL_MAX; i++)
+        if (p->serial[i] >= 0)
+            fprintf(out, "serial%u=%s\n", i, p->chardev[p->serial[i]].id);
+    for (unsigned i = 0; i < p->n_mon; i++)
+        fprintf(out, "mon%u=%s %s%s\n", i, p->chardev[p->mon[i].chardev].id,
+                p->mon[i].qmp ? "control" : "readline", p->mon[i].pretty ? " pretty" : "");
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What can only be checked when the whole command line is known: defaults, references between
+ * options, limits. Must never look at the host.
+ */
+#include <string.h>
+#include "vmm/config/parse.h"
+
+static int check_accel(struct parse *c)
+{
+    if (c->kvm_asked && !c->tcg_asked)
+        return parse_fail_at(c, "-accel", "kvm", "KVM is not used, CPUs are emulated (-accel tcg)");
+    return 0;
+}
+
+static int check_kernel(struct parse *c)
+{
+    if (c->p->kernel[0])
+        return 0;
+    if (c->append_set)
+        return parse_fail_at(c, "-append", NULL, "only allowed with -kernel option");
+    if (c->initrd_set)
+        return parse_fail_at(c, "-initrd", NULL, "only allowed with -kernel option");
+    return parse_fail_at(c, NULL, NULL,
+                         "no -kernel given: booting from a disk needs firmware, which is "
+                         "not built in this version");
+}
+
+/* Two devices in one slot, whoever named it. Slots 0 and 1 are the host bridge and the PIIX3. */
+static int check_slot(struct parse *c, uint32_t *taken, int slot, const char *id)
+{
+    if (slot < 0)
+        return 0;
+    if (slot < 2 || *taken & 1u << slot)
+        return parse_fail_at(c, "-device", NULL, "addr=0x%x of '%s': PCI slot is already in use",
+                             slot, id);
+    *taken |= 1u << slot;
+    return 0;
+}
+
+static int check_slots(struct parse *c)
+{
+    uint32_t taken = 0;
+
+    for (unsigned i = 0; i < c->p->n_disk; i++)
+        if (check_slot(c, &taken, c->p->disk[i].pci_slot, c->p->disk[i].id))
+            return -1;
+    for (unsigned i = 0; i < c->p->n_net; i++)
+        if (c->p->net[i].has_card && check_slot(c, &taken, c->p->net[i].pci_slot, c->p->net[i].id))
+            return -1;
+    return 0;
+}
+
+/* A process in the background has no terminal. */
+static int check_daemonize(struct parse *c)
+{
+    if (!c->p->daemonize)
+        return 0;
+    if (c->p->nographic)
+        return parse_fail_at(c, "-daemonize", NULL, "-nographic cannot be used with -daemonize");
+    for (unsigned i = 0; i < c->p->n_char; i++)
+        if (c->p->chardev[i].kind == CHAR_STDIO)
+            return parse_fail_at(c, "-daemonize", NULL, "cannot use stdio with -daemonize");
+    return 0;
+}
+
+int parse_resolve(struct parse *c)
+{
+    if (check_accel(c) || check_kernel(c))
+        return -1;
+    if (disk_resolve(c) || net_resolve(c) || chardev_resolve(c))
+        return -1;
+    return check_slots(c) || check_daemonize(c) ? -1 : 0;
+}

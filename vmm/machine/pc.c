@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine `pc`: memory layout, construction from the plan, reset. Brings its parts together and
+ * does what firmware would do before it hands over to a kernel. Must never look into a device.
+ */
+#include "vmm/machine/machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "ipc/log.h"
+#include "vmm/machine/acpi/acpi.h"
+
+#define MP_TABLES_AT   PC_BIOS_AREA
+#define ACPI_TABLES_AT (PC_BIOS_AREA + 0x1000u)
+
+static struct machine the_machine;
+
+struct machine *machine_get(void)
+{
+    return &the_machine;
+}
+
+void *machine_ram(struct machine *m, uint64_t gpa, uint64_t len)
+{
+    uint64_t end = gpa + len;
+
+    if (end < gpa)
+        return NULL;
+    if (end <= PC_VGA_HOLE || (gpa >= PC_VGA_HOLE_END && end <= m->low))
+        return m->vm->ram + gpa;
+    if (gpa >= PC_HIGH_BASE && end <= PC_HIGH_BASE + m->high)
+        return m->vm->ram + m->low + (gpa - PC_HIGH_BASE);
+    return NULL;
+}
+
+static void *loader_ram(void *opaque, uint64_t gpa, uint64_t len)
+{
+    return machine_ram(opaque, gpa, len);
+}
+
+static struct linux_memory loader_memory(struct machine *m)
+{
+    return (struct linux_memory){m->low, m->high, m, loader_ram};
+}
+
+/* The fixed part of the address map. The VGA hole is left out: nothing answers there. */
+static int memory_build(struct machine *m, char *err, size_t errlen)
+{
+    struct vm *vm = m->vm;
+
+    if (vm->ram_size < PC_RAM_MIN || vm->ram_size > PC_RAM_MAX || vm->ram_size & 0xfff) {
+        snprintf(err, errlen, "-m: %llu MiB; the machine takes %llu to %llu MiB",
+                 (unsigned long long)(vm->ram_size >> 20), (unsigned long long)(PC_RAM_MIN >> 20),
+                 (unsigned long long)(PC_RAM_MAX >> 20));
+        return -EINVAL;
+    }
+    m->low = vm->ram_size < PC_LOW_MAX ? vm->ram_size : PC_LOW_MAX;
+    m->high = vm->ram_size - m->low;
+    vm->page->ram_below_4g = m->low;
+    vm->page->ram_above_4g = m->high;
+    vm->page->acpi_sci_gsi = PC_SCI;
+    addr_map_mem_add(&m->pci.fixed, 0, PC_VGA_HOLE, ABI_MAP_RAM, 0, 0);
+    addr_map_mem_add(&m->pci.fixed, PC_VGA_HOLE_END, m->low - PC_VGA_HOLE_END, ABI_MAP_RAM, 0,
+                     PC_VGA_HOLE_END);
+    if (m->high)
+        addr_map_mem_add(&m->pci.fixed, PC_HIGH_BASE, m->high, ABI_MAP_RAM, 0, m->low);
+    return 0;
+}
+
+static int image_build(struct machine *m, char *err, size_t errlen)
+{
+    const struct plan *p = &m->vm->plan;
+    struct linux_memory mem = loader_memory(m);
+
+    if (!p->kernel[0] || p->kernel_fd < 0) {
+        snprintf(err, errlen, "-kernel is missing: there is no firmware to boot from a disk with");
+        return -EINVAL;
+    }
+    return linux_image_open(&m->image, p->kernel_fd, p->kernel, p->initrd[0] ? p->initrd_fd : -1,
+                            p->initrd, p->append, &mem, err, errlen);
+}
+
+int machine_build(struct vm *vm, char *err, size_t errlen)
+{
+    struct machine *m = &the_machine;
+    int r;
+
+    memset(m, 0, sizeof(*m));
+    m->vm = vm;
+    if (vm->plan.smp > ABI_VCPU_MAX) {
+        snprintf(err, errlen, "-smp: %u processors; this machine has at most %u", vm->plan.smp,
+                 ABI_VCPU_MAX);
+        return -EINVAL;
+    }
+    pci_bus_init(&m->pci, &vm->page->map);
+    r = memory_build(m, err, errlen);
+    if (r)
+        return r;
+    piix_init(m);
+    r = machine_devices_build(m, err, errlen);
+    return r ? r : image_build(m, err, errlen);
+}
+
+/* What a BIOS leaves in its data area, as far as kernels look: EBDA segment, base memory, COM ports. */
+static void bios_data_write(struct machine *m)
+{
+    static const uint16_t com[4] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
+    uint8_t *bda = machine_ram(m, 0x400, 0x100), *ebda = machine_ram(m, PC_EBDA, 0x400);
+
+    memset(bda, 0, 0x100);
+    for (unsigned i = 0; i < 4; i++)
+        if (m->vm->plan.serial[i] >= 0)
+            pci_put16(bda + (size_t)2 * i, com[i]);
+    pci_put16(bda + 0x0e, PC_EBDA >> 4);
+    pci_put16(bda + 0x13, PC_EBDA >> 10);
+    memset(ebda, 0, 0x400);
+    ebda[0] = 1; /* its size in KiB */
+}
+
+static int tables_write(struct machine *m)
+{
+    struct acpi_config acpi = {.cpus = m->vm->plan.smp ? m->vm->plan.smp : 1};
+    uint8_t *area = machine_ram(m, PC_BIOS_AREA, PC_BIOS_END - PC_BIOS_AREA);
+
+    for (unsigned i = 0; i < 4; i++)
+        acpi.serial[i] = m->vm->plan.serial[i] >= 0;
+    memset(area, 0, PC_BIOS_END - PC_BIOS_AREA);
+    if (!smp_tables_build(area, MP_TABLES_AT, ACPI_TABLES_AT - MP_TABLES_AT, acpi.cpus) ||
+        !acpi_build(area + (ACPI_TABLES_AT - PC_BIOS_AREA), ACPI_TABLES_AT,
+                    PC_BIOS_END - ACPI_TABLES_AT, &acpi))
+        return -ENOSPC;
+    return 0;
+}
+
+/* As after a real reset: memory keeps what it holds, except for what firmware and loader write. */
+int machine_reset(struct vm *vm)
+{
+    struct machine *m = &the_machine;
+    struct linux_memory mem = loader_memory(m);
+    int r;
+
+    pci_bus_reset(&m->pci);
+    bios_data_write(m);
+    r = tables_write(m);
+    if (!r)
+        r = linux_image_load(&m->image, &mem, ACPI_TABLES_AT);
+    if (r) {
+        log_error("reset: %s cannot be loaded again: %s", m->image.kernel, strerror(-r));
+        return r;
+    }
+    linux_vcpu_state(&m->image, &vm->page->vcpu[0]);
+    return 0;
+}
+
+unsigned machine_info_pci(struct vm *vm, char *out, unsigned len)
+{
+    (void)vm;
+    return pci_bus_info(&the_machine.pci, out, len);
+}

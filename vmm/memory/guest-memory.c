@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns the memfds of a VM. A memfd is sealed against resizing before anyone else sees it, because a
+ * process that could shrink it would kill every other one that maps it (SIGBUS). Must never hand out a
+ * descriptor whose size can still change.
+ */
+#include "vmm/memory/guest-memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "ipc/abi/codepage.h"
+#include "ipc/abi/machine-page.h"
+
+/* Mode 0400 makes reopening through /proc with write access fail for every other UID, so a descriptor
+ * that was passed read-only stays read-only (docs/architecture.md, 7). */
+static int sealed_memfd(const char *name, uint64_t size)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0)
+        return -errno;
+    if (fchmod(fd, 0400) < 0 || ftruncate(fd, (off_t)size) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        int e = errno;
+        close(fd);
+        return -e;
+    }
+    return fd;
+}
+
+static void *map_shared(int fd, uint64_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+int mem_device_state_create(const char *name)
+{
+    return sealed_memfd(name, MEM_DEVICE_STATE_SIZE);
+}
+
+static int create_ram(struct vm *vm)
+{
+    int fd = sealed_memfd("guest-ram", vm->plan.mem);
+
+    if (fd < 0)
+        return fd;
+    vm->ram_fd = fd;
+    vm->ram_size = vm->plan.mem;
+    vm->ram = map_shared(fd, vm->ram_size);
+    if (!vm->ram)
+        return -errno;
+    /* Both are wishes: a kernel without huge shmem pages, or an old one, just says no. */
+    (void)madvise(vm->ram, vm->ram_size, MADV_HUGEPAGE);
+    (void)madvise(vm->ram, vm->ram_size, MADV_DONTDUMP);
+    return 0;
+}
+
+static int create_machine_page(struct vm *vm)
+{
+    int fd = sealed_memfd("machine-page", sizeof(struct abi_machine_page));
+
+    if (fd < 0)
+        return fd;
+    vm->page_fd = fd;
+    vm->page = map_shared(fd, sizeof(struct abi_machine_page));
+    if (!vm->page)
+        return -errno;
+    vm->page->magic = ABI_MACHINE_MAGIC;
+    vm->page->version = ABI_MACHINE_VERSION;
+    vm->page->size = sizeof(struct abi_machine_page);
+    vm->page->vcpus = vm->plan.smp;
+    return 0;
+}
+
+/* Only the page count is written here; the map itself belongs to the engine and the devices. */
+static int create_codepage_map(struct vm *vm)
+{
+    int fd = sealed_memfd("code-pages", abi_codepage_size(vm->ram_size));
+    struct abi_codepage *cp;
+
+    if (fd < 0)
+        return fd;
+    vm->codepage_fd = fd;
+    cp = map_shared(fd, sizeof(*cp));
+    if (!cp)
+        return -errno;
+    cp->pages = vm->ram_size / 4096;
+    munmap(cp, sizeof(*cp));
+    return 0;
+}
+
+int mem_create(struct vm *vm, char *err, size_t errlen)
+{
+    int r = create_ram(vm);
+
+    if (r < 0) {
+        snprintf(err, errlen, "-m: cannot set up %llu MiB of guest memory: %s",
+                 (unsigned long long)(vm->plan.mem >> 20), strerror(-r));
+        mem_destroy(vm);
+        return r;
+    }
+    r = create_machine_page(vm);
+    if (r == 0)
+        r = create_codepage_map(vm);
+    if (r == 0)
+        r = mem_doorbells_create(vm);
+    if (r < 0) {
+        snprintf(err, errlen, "cannot set up the VM's shared memory: %s", strerror(-r));
+        mem_destroy(vm);
+    }
+    return r;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void mem_destroy(struct vm *vm)
+{
+    if (vm->ram)
+        munmap(vm->ram, vm->ram_size);
+    if (vm->page)
+        munmap(vm->page, sizeof(struct abi_machine_page));
+    vm->ram = NULL;
+    vm->page = NULL;
+    close_fd(&vm->ram_fd);
+    close_fd(&vm->page_fd);
+    close_fd(&vm->codepage_fd);
+    mem_eventfds_close(vm);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one table of human monitor commands: execution, help and completion come from it. Must never
+ * touch the machine but through vmm/vm.h.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "vmm/monitor/monitor.h"
+
+struct command {
+    const char *names;  /* "stop|s" */
+    const char *params; /* for help */
+    unsigned min_args, max_args;
+    void (*run)(struct vm *vm, const char *arg, struct hmp_out *out);
+    const char *help;
+};
+
+void hmp_print(struct hmp_out *o, const char *fmt, ...)
+{
+    size_t room = sizeof(o->text) - o->len;
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(o->text + o->len, room, fmt, ap);
+    va_end(ap);
+    if (n > 0)
+        o->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* ---- commands
+ * ------------------------------------------------------------------------------------ */
+static void report(int rc, struct hmp_out *out)
+{
+    if (rc)
+        hmp_print(out, "Error: %s\n", vm_last_error());
+}
+
+static void run_stop(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    (void)arg;
+    report(vm_stop(vm), out);
+}
+
+static void run_cont(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    (void)arg;
+    report(vm_cont(vm), out);
+}
+
+static void run_reset(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    (void)arg;
+    report(vm_reset(vm), out);
+}
+
+static void run_powerdown(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    (void)arg;
+    (void)out;
+    vm_powerdown(vm);
+}
+
+static void run_quit(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    (void)arg;
+    (void)out;
+    vm_quit(vm);
+}
+
+static void run_restart(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    int rc = vm_device_restart(vm, arg);
+
+    if (rc == -ENODEV || rc == -ENOENT)
+        hmp_print(out, "Error: Device '%s' not found\n", arg);
+    else
+        report(rc, out);
+}
+
+static void run_info(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    if (*arg)
+        hmp_info(vm, arg, out);
+    else
+        hmp_info_help(out);
+}
+
+static void run_help(struct vm *vm, const char *arg, struct hmp_out *out);
+
+static const struct command commands[] = {
+    {"cont|c", "", 0, 0, run_cont, "resume emulation"},
+    {"device_restart", "id", 1, 1, run_restart,
+     "end the process of a device and start it anew; the guest keeps running"},
+    {"help|?", "[cmd]", 0, 1, run_help, "show the help"},
+    {"info", "[subcommand]", 0, 1, run_info, "show various information about the system state"},
+    {"quit|q", "", 0, 0, run_quit, "quit the emulator"},
+    {"stop|s", "", 0, 0, run_stop, "stop emulation"},
+    {"system_powerdown", "", 0, 0, run_powerdown, "send system power down event"},
+    {"system_reset", "", 0, 0, run_reset, "reset the system"},
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static bool is_name(const char *names, const char *word)
+{
+    size_t n, len = strlen(word);
+
+    for (const char *s = names; *s; s += n + (s[n] == '|')) {
+        n = strcspn(s, "|");
+        if (n == len && !memcmp(s, word, len))
+            return true;
+    }
+    return false;
+}
+
+static const struct command *find_command(const char *word)
+{
+    for (unsigned i = 0; i < N_COMMANDS; i++)
+        if (is_name(commands[i].names, word))
+            return &commands[i];
+    return NULL;
+}
+
+static void help_line(const struct command *cmd, struct hmp_out *out)
+{
+    hmp_print(out, "%s %s -- %s\n", cmd->names, cmd->params, cmd->help);
+}
+
+static void run_help(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    const struct command *cmd = *arg ? find_command(arg) : NULL;
+
+    (void)vm;
+    if (cmd && cmd->run == run_info) {
+        hmp_info_help(out);
+    } else if (cmd) {
+        help_line(cmd, out);
+    } else if (*arg) {
+        hmp_print(out, "unknown command: '%s'\n", arg);
+    } else {
+        for (unsigned i = 0; i < N_COMMANDS; i++)
+            help_line(&commands[i], out);
+    }
+}
+
+/* ---- a line
+ * -------------------------------------------------------------------------------------- */
+/* Next word of *s, cut out of it; "" at the end. */
+static char *next_word(char **s)
+{
+    char *start = *s, *end;
+
+    while (isspace((unsigned char)*start))
+        start++;
+    for (end = start; *end && !isspace((unsigned char)*end); end++)
+        ;
+    *s = *end ? end + 1 : end;
+    *end = 0;
+    return start;
+}
+
+void hmp_execute(struct vm *vm, const char *line, struct hmp_out *out)
+{
+    char text[HMP_LINE], *s = text, *word, *arg, *more;
+    const struct command *cmd;
+
+    if (strlen(line) >= sizeof(text)) {
+        hmp_print(out, "command line too long\n");
+        return;
+    }
+    strcpy(text, line);
+    word = next_word(&s);
+    if (!*word || *word == '#')
+        return;
+    cmd = find_command(word);
+    if (!cmd) {
+        hmp_print(out, "unknown command: '%s'\n", word);
+        return;
+    }
+    arg = next_word(&s);
+    more = cmd->max_args && *arg ? next_word(&s) : arg;
+    if (*more)
+        hmp_print(out,
+                  "%s: extraneous characters at the end of line\n"
+                  "Try \"help %s\" for more information\n",
+                  cmd->names, word);
+    else if (cmd->min_args && !*arg)
+        hmp_print(out, "%s: string expected\nTry \"help %s\" for more information\n", cmd->names,
+                  word);
+    else
+        cmd->run(vm, arg, out);
+}
+
+/* ---- completion
+ * ---------------------------------------------------------------------------------- */
+struct completion {
+    const char *prefix;
+    size_t len;
+    unsigned found;
+    char common[64];
+};
+
+static void offer(struct completion *c, const char *name, size_t n, struct hmp_out *out)
+{
+    size_t same = 0;
+
+    if (n >= sizeof(c->common) || n < c->len || memcmp(name, c->prefix, c->len))
+        return;
+    hmp_print(out, "%.*s\n", (int)n, name);
+    if (!c->found++) {
+        memcpy(c->common, name, n);
+        c->common[n] = 0;
+        return;
+    }
+    while (same < n && c->common[same] == name[same])
+        same++;
+    c->common[same] = 0;
+}
+
+static void offer_commands(struct completion *c, struct hmp_out *out)
+{
+    for (unsigned i = 0; i < N_COMMANDS; i++)
+        offer(c, commands[i].names, strcspn(commands[i].names, "|"), out);
+}
+
+static void offer_topics(struct completion *c, struct hmp_out *out)
+{
+    const char *name;
+
+    for (unsigned i = 0; (name = hmp_info_name(i)) != NULL; i++)
+        offer(c, name, strlen(name), out);
+}
+
+const char *hmp_complete(const char *line, struct hmp_out *out)
+{
+    static struct completion c;
+    static char add[72];
+    const char *word = strrchr(line, ' ');
+
+    memset(&c, 0, sizeof(c));
+    c.prefix = word ? word + 1 : line;
+    c.len = strlen(c.prefix);
+    if (!word || !strncmp(line, "help ", 5))
+        offer_commands(&c, out);
+    else if (!strncmp(line, "info ", 5))
+        offer_topics(&c, out);
+    if (!c.found)
+        return "";
+    if (c.found == 1 || strlen(c.common) > c.len) {
+        out->len = 0; /* progress was made: no need for the list */
+        out->text[0] = 0;
+    }
+    snprintf(add, sizeof(add), "%s%s", c.common + c.len, c.found == 1 ? " " : "");
+    return add;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one table of JSON monitor commands, with their arguments, and those that act. query-*
+ * commands are in qmp-query.c. Must never touch the machine but through vmm/vm.h.
+ */
+#include "vmm/monitor/qmp-commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int set_error(struct qmp_call *c, const char *class, const char *fmt, const char *what)
+{
+    c->error_class = class;
+    snprintf(c->error, sizeof(c->error), fmt, what);
+    return -1;
+}
+
+static int from_vm(struct qmp_call *c, int rc)
+{
+    return rc ? set_error(c, "GenericError", "%.250s", vm_last_error()) : 0;
+}
+
+static const char *string_arg(const struct qmp_call *c, const char *name)
+{
+    const struct json_node *n = c->args ? json_member(c->doc, c->args, name) : NULL;
+
+    return n ? json_str(c->doc, n) : "";
+}
+
+/* ---- commands that act
+ * ----------------------------------------------------------------------------- */
+static int run_capabilities(struct qmp_call *c)
+{
+    const struct json_node *enable = c->args ? json_member(c->doc, c->args, "enable") : NULL;
+    const struct json_node *first = enable ? json_first(c->doc, enable) : NULL;
+
+    if (!first)
+        return 0;
+    return set_error(c, "GenericError", "Capability '%.100s' was not offered",
+                     first->type == JSON_STRING ? json_str(c->doc, first) : "");
+}
+
+static int run_stop(struct qmp_call *c)
+{
+    return from_vm(c, vm_stop(c->vm));
+}
+
+static int run_cont(struct qmp_call *c)
+{
+    return from_vm(c, vm_cont(c->vm));
+}
+
+static int run_reset(struct qmp_call *c)
+{
+    return from_vm(c, vm_reset(c->vm));
+}
+
+static int run_powerdown(struct qmp_call *c)
+{
+    vm_powerdown(c->vm);
+    return 0;
+}
+
+static int run_quit(struct qmp_call *c)
+{
+    vm_quit(c->vm);
+    return 0;
+}
+
+static int run_device_restart(struct qmp_call *c)
+{
+    const char *id = string_arg(c, "id");
+    int rc = vm_device_restart(c->vm, id);
+
+    if (rc == -ENODEV || rc == -ENOENT)
+        return set_error(c, "DeviceNotFound", "Device '%.100s' not found", id);
+    return from_vm(c, rc);
+}
+
+/* QEMU's answer has the line ends a terminal gets. */
+static int run_human(struct qmp_call *c)
+{
+    static struct hmp_out out;
+    static char text[2 * HMP_TEXT];
+    size_t n = 0;
+
+    out.len = 0;
+    out.text[0] = 0;
+    hmp_execute(c->vm, string_arg(c, "command-line"), &out);
+    for (const char *s = out.text; *s; s++) {
+        if (*s == '\n')
+            text[n++] = '\r';
+        text[n++] = *s;
+    }
+    text[n] = 0;
+    jw_string(c->out, "return", text);
+    return 0;
+}
+
+static int run_query_commands(struct qmp_call *c);
+
+/* ---- the table
+ * ----------------------------------------------------------------------------------- */
+struct arg {
+    const char *name;
+    enum json_type type;
+    bool optional;
+};
+#define ARGS_MAX 3
+static const struct command {
+    const char *name;
+    int (*run)(struct qmp_call *c);
+    struct arg args[ARGS_MAX];
+} commands[] = {
+    {"cont", run_cont, {{0}}},
+    {"human-monitor-command",
+     run_human,
+     {{"command-line", JSON_STRING, false}, {"cpu-index", JSON_INT, true}}},
+    {"qmp_capabilities", run_capabilities, {{"enable", JSON_ARRAY, true}}},
+    {"query-block", query_block, {{0}}},
+    {"query-chardev", query_chardev, {{0}}},
+    {"query-commands", run_query_commands, {{0}}},
+    {"query-cpus-fast", query_cpus_fast, {{0}}},
+    {"query-kvm", query_kvm, {{0}}},
+    {"query-name", query_name, {{0}}},
+    {"query-processes", query_processes, {{0}}},
+    {"query-sandbox", query_sandbox, {{0}}},
+    {"query-status", query_status, {{0}}},
+    {"query-target", query_target, {{0}}},
+    {"query-uuid", query_uuid, {{0}}},
+    {"query-version", query_version, {{0}}},
+    {"quit", run_quit, {{0}}},
+    {"stop", run_stop, {{0}}},
+    {"system_powerdown", run_powerdown, {{0}}},
+    {"system_reset", run_reset, {{0}}},
+    {"x-device-restart", run_device_restart, {{"id", JSON_STRING, false}}},
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int run_query_commands(struct qmp_call *c)
+{
+    jw_array(c->out, "return");
+    for (unsigned i = 0; i < N_COMMANDS; i++) {
+        jw_object(c->out, NULL);
+        jw_string(c->out, "name", commands[i].name);
+        jw_end_object(c->out);
+    }
+    jw_end_array(c->out);
+    return 0;
+}
+
+static const char *type_name(enum json_type t)
+{
+    return t == JSON_STRING  ? "string"
+           : t == JSON_INT   ? "integer"
+           : t == JSON_ARRAY ? "array"
+                             : "object";
+}
+
+static const struct arg *find_arg(const struct command *cmd, const char *name)
+{
+    for (unsigned i = 0; i < ARGS_MAX && cmd->args[i].name; i++)
+        if (!strcmp(cmd->args[i].name, name))
+            return &cmd->args[i];
+    return NULL;
+}
+
+static int check_given(struct qmp_call *c, const struct command *cmd)
+{
+    const struct json_node *n = c->args ? json_first(c->doc, c->args) : NULL;
+
+    for (; n; n = json_next(c->doc, n)) {
+        const struct arg *a = find_arg(cmd, json_key(c->doc, n));
+
+        if (!a)
+            return set_error(c, "GenericError", "Parameter '%.100s' is unexpected",
+                             json_key(c->doc, n));
+        if (a->type != n->type) {
+            snprintf(c->error, sizeof(c->error), "Invalid parameter type for '%s', expected: %s",
+                     a->name, type_name(a->type));
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_args(struct qmp_call *c, const struct command *cmd)
+{
+    if (check_given(c, cmd))
+        return -1;
+    for (unsigned i = 0; i < ARGS_MAX && cmd->args[i].name; i++)
+        if (!cmd->args[i].optional && !(c->args && json_member(c->doc, c->args, cmd->args[i].name)))
+            return set_error(c, "GenericError", "Parameter '%s' is missing", cmd->args[i].name);
+    return 0;
+}
+
+int qmp_execute(struct qmp_call *call, const char *name)
+{
+    for (unsigned i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(commands[i].name, name))
+            continue;
+        if (check_args(call, &commands[i]))
+            return -1;
+        return commands[i].run(call);
+    }
+    return set_error(call, "CommandNotFound", "The command %.100s has not been found", name);
+}

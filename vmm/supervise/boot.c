@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Composes BOOT: everything a child will ever be told and given. Owns the choice of descriptors per
+ * role, which is the list of that role's powers; must never give one that the role does not need.
+ */
+#include <errno.h>
+#include <string.h>
+#include "ipc/chan.h"
+#include "vmm/supervise/supervisor.h"
+
+struct boot_fds {
+    unsigned n;
+    int fd[IPC_CHAN_FDS_MAX];
+    Ctl__Fd msg[IPC_CHAN_FDS_MAX];
+    Ctl__Fd *ptr[IPC_CHAN_FDS_MAX];
+};
+
+static void add_fd(struct boot_fds *b, Ctl__FdKind kind, unsigned index, int fd)
+{
+    Ctl__Fd *m = &b->msg[b->n];
+
+    if (fd < 0 || b->n == IPC_CHAN_FDS_MAX)
+        return;
+    ctl__fd__init(m);
+    m->kind = kind;
+    m->has_index = 1;
+    m->index = index;
+    b->ptr[b->n] = m;
+    b->fd[b->n++] = fd;
+}
+
+/* A string that was not given is absent, not empty. */
+static char *opt(const char *s)
+{
+    return s[0] ? (char *)(uintptr_t)s : NULL;
+}
+
+static char *str(const char *s)
+{
+    return (char *)(uintptr_t)s;
+}
+
+static void set_bool(protobuf_c_boolean *has, protobuf_c_boolean *v, bool value)
+{
+    *has = 1;
+    *v = value;
+}
+
+static void block_config(Ctl__BlockConfig *m, const struct plan_disk *d)
+{
+    ctl__block_config__init(m);
+    m->name = str(d->file);
+    set_bool(&m->has_readonly, &m->readonly, d->readonly);
+    m->serial = opt(d->serial);
+    m->has_queues = 1;
+    m->queues = 1;
+    m->cache = opt(d->cache);
+    set_bool(&m->has_discard, &m->discard, d->discard);
+    set_bool(&m->has_share_rw, &m->share_rw, d->share_rw);
+}
+
+struct net_msgs {
+    Ctl__NetConfig net;
+    Ctl__HostFwd fwd[PLAN_FWD_MAX];
+    Ctl__HostFwd *fwdp[PLAN_FWD_MAX];
+    char *search[8];
+};
+
+static void net_hostfwd(struct net_msgs *m, const struct plan_net *n)
+{
+    for (unsigned i = 0; i < n->n_hostfwd; i++) {
+        const struct plan_hostfwd *f = &n->hostfwd[i];
+        ctl__host_fwd__init(&m->fwd[i]);
+        m->fwd[i].udp = f->udp;
+        m->fwd[i].host_addr = str(f->host_addr);
+        m->fwd[i].host_port = f->host_port;
+        m->fwd[i].guest_addr = str(f->guest_addr);
+        m->fwd[i].guest_port = f->guest_port;
+        m->fwdp[i] = &m->fwd[i];
+    }
+    m->net.n_hostfwd = n->n_hostfwd;
+    m->net.hostfwd = m->fwdp;
+}
+
+static void net_addresses(Ctl__NetConfig *m, const struct plan_net *n)
+{
+    m->net = opt(n->net);
+    m->host = opt(n->host);
+    m->dhcpstart = opt(n->dhcpstart);
+    m->dns = opt(n->dns);
+    m->hostname = opt(n->hostname);
+    m->domainname = opt(n->domainname);
+    m->ipv6_net = opt(n->ipv6_net);
+    m->ipv6_host = opt(n->ipv6_host);
+    m->ipv6_dns = opt(n->ipv6_dns);
+    m->tftp = opt(n->tftp);
+    m->bootfile = opt(n->bootfile);
+}
+
+static void net_config(struct net_msgs *m, const struct plan_net *n)
+{
+    ctl__net_config__init(&m->net);
+    m->net.backend = str(n->backend);
+    m->net.mac.data = (uint8_t *)(uintptr_t)n->mac;
+    m->net.mac.len = sizeof(n->mac);
+    net_addresses(&m->net, n);
+    set_bool(&m->net.has_restricted, &m->net.restricted, n->restricted);
+    set_bool(&m->net.has_ipv4, &m->net.ipv4, n->ipv4);
+    set_bool(&m->net.has_ipv6, &m->net.ipv6, n->ipv6);
+    set_bool(&m->net.has_link_down, &m->net.link_down, n->link_down);
+    for (unsigned i = 0; i < n->n_dnssearch; i++)
+        m->search[i] = str(n->dnssearch[i]);
+    m->net.n_dnssearch = n->n_dnssearch;
+    m->net.dnssearch = m->search;
+    net_hostfwd(m, n);
+}
+
+/* The worker gets the whole machine and no host resource. */
+static void worker_fds(struct boot_fds *b, const struct vm *vm)
+{
+    add_fd(b, CTL__FD_KIND__FD_MACHINE_PAGE, 0, vm->page_fd);
+    add_fd(b, CTL__FD_KIND__FD_RAM, 0, vm->ram_fd);
+    add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, vm->codepage_fd);
+    add_fd(b, CTL__FD_KIND__FD_DOORBELL_VMM, 0, vm->doorbell_vmm);
+    add_fd(b, CTL__FD_KIND__FD_DOORBELL_WORKER, 0, vm->doorbell_worker);
+    for (unsigned i = 0; i < vm->n_kick; i++)
+        add_fd(b, CTL__FD_KIND__FD_KICK, i, vm->kick_fd[i]);
+    for (unsigned i = 0; i < vm->n_call; i++)
+        add_fd(b, CTL__FD_KIND__FD_CALL, i, vm->call_fd[i]);
+}
+
+/* A device gets its own socket, its own file and its own state. Guest memory comes later, from the front
+ * end, region by region as vhost-user says. */
+static void device_fds(struct boot_fds *b, const struct child *c, int vu_fd)
+{
+    add_fd(b, CTL__FD_KIND__FD_VHOST_USER, 0, vu_fd);
+    add_fd(b, CTL__FD_KIND__FD_IMAGE, 0, c->image_fd);
+    add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, c->sup->vm->codepage_fd);
+    add_fd(b, CTL__FD_KIND__FD_STATE, 0, c->state_fd);
+}
+
+struct boot_configs { /* one of them is used */
+    Ctl__BlockConfig block;
+    struct net_msgs net;
+    Ctl__WorkerConfig worker;
+    Ctl__UiConfig ui;
+};
+
+static void role_config(Ctl__Boot *m, struct boot_configs *cfg, const struct child *c)
+{
+    const struct plan *p = &c->sup->vm->plan;
+
+    switch (c->program) {
+    case SPAWN_BLOCK:
+        block_config(&cfg->block, &p->disk[c->config]);
+        m->block = &cfg->block;
+        break;
+    case SPAWN_NET:
+        net_config(&cfg->net, &p->net[c->config]);
+        m->net = &cfg->net.net;
+        break;
+    case SPAWN_CPU_WORKER:
+        ctl__worker_config__init(&cfg->worker);
+        cfg->worker.ram_size = c->sup->vm->ram_size;
+        cfg->worker.cpu = opt(p->cpu);
+        m->worker = &cfg->worker;
+        break;
+    default:
+        ctl__ui_config__init(&cfg->ui);
+        cfg->ui.display = str(p->display[0] ? p->display : "none");
+        m->ui = &cfg->ui;
+        break;
+    }
+}
+
+int boot_send(struct child *c, int vu_fd)
+{
+    struct boot_fds b = {.n = 0};
+    struct boot_configs cfg;
+    Ctl__Boot m = CTL__BOOT__INIT;
+
+    memset(&cfg, 0, sizeof(cfg));
+    m.vm_name = c->sup->vm->plan.name;
+    m.role = str(c->role_name);
+    m.id = c->id;
+    m.generation = c->generation;
+    m.sandbox = (uint32_t)c->sup->vm->plan.sandbox;
+    if (c->program == SPAWN_CPU_WORKER)
+        worker_fds(&b, c->sup->vm);
+    else if (c->program != SPAWN_UI)
+        device_fds(&b, c, vu_fd);
+    m.n_fds = b.n;
+    m.fds = b.ptr;
+    role_config(&m, &cfg, c);
+    return ctl_send(c->ctl, CTL_BOOT, &m, b.fd, b.n, 0);
+}
