@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bulkhead-cpu-worker: maps guest memory, starts the vCPU's thread and obeys the vmm's run, pause and
- * reset. Owns the order of those three; must never execute guest code in the main thread, nor decide
- * what a reset or power-off means for the machine: it reports and parks.
+ * bulkhead-cpu-worker: maps guest memory, starts the vCPU's thread and obeys the vmm's run, pause
+ * and reset. Owns the order of those three; must never execute guest code in the main thread, nor
+ * decide what a reset or power-off means for the machine: it reports and parks.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/irq/eventfds.h"
 #include "cpu-worker/irq/pump.h"
 #include "cpu-worker/irq/vcpu-thread.h"
 #include "cpu-worker/run/run.h"
@@ -39,7 +40,8 @@ struct worker {
 
 static struct worker the_worker;
 
-/* ---- what the chipset asks for (any thread, under its lock) --------------------------------------- */
+/* ---- what the chipset asks for (any thread, under its lock)
+ * --------------------------------------- */
 
 static void host_vcpu_kick(void *opaque, unsigned vcpu)
 {
@@ -115,7 +117,8 @@ static void host_a20(void *opaque, bool enabled)
     cpu_request_flush(w->cpu);
 }
 
-/* ---- run, pause, reset ---------------------------------------------------------------------------- */
+/* ---- run, pause, reset
+ * ---------------------------------------------------------------------------- */
 
 static int ack(struct worker *w, uint32_t seq)
 {
@@ -186,7 +189,8 @@ static int worker_message(struct devproc *p, enum ctl_msg type, ProtobufCMessage
     }
 }
 
-/* ---- reports of the vCPU's thread ------------------------------------------------------------------ */
+/* ---- reports of the vCPU's thread
+ * ------------------------------------------------------------------ */
 
 static void vcpu_parked(void *opaque, int why)
 {
@@ -233,7 +237,8 @@ static void reported(void *opaque, int fd, uint32_t events)
     }
 }
 
-/* ---- set-up ----------------------------------------------------------------------------------------- */
+/* ---- set-up
+ * ----------------------------------------------------------------------------------------- */
 
 static void *map_fd(int fd, uint64_t size, const char *what)
 {
@@ -277,57 +282,14 @@ static int memory_map(struct worker *w, const Ctl__Boot *boot, const int *fds, u
                   (unsigned long long)size);
         return -EINVAL;
     }
-    uint8_t *ram = map_fd(devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_RAM, 0), size, "guest memory");
+    uint8_t *ram = map_fd(devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_RAM, 0), size,
+                          "guest memory");
     w->codepage = map_fd(devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_CODEPAGE, 0),
                          abi_codepage_size(size), "code-page map");
     if (!ram || !w->codepage)
         return -EINVAL;
     mmio_host_init(&w->mem, w->page, ram, size);
     return 0;
-}
-
-/* Eventfds must never block: a full counter already says everything. */
-static int fd_take(int *slots, unsigned max, unsigned index, int fd, const char *what)
-{
-    if (index >= max || slots[index] >= 0) {
-        log_error("%s %u: out of range, or given twice", what, index);
-        return -EPROTO;
-    }
-    slots[index] = fd;
-    return ipc_fd_nonblock(fd, true);
-}
-
-static int eventfds_take(struct worker *w, const Ctl__Boot *boot, const int *fds, unsigned nfds)
-{
-    struct pump *p = &w->pump;
-    int err = 0;
-    p->doorbell = -1;
-    for (unsigned i = 0; i < ABI_CALL_MAX; i++)
-        p->call[i] = -1;
-    for (unsigned i = 0; i < nfds && i < boot->n_fds && !err; i++) {
-        unsigned index = boot->fds[i]->has_index ? boot->fds[i]->index : 0;
-        switch (boot->fds[i]->kind) {
-        case CTL__FD_KIND__FD_KICK:
-            err = fd_take(w->mem.kick, ABI_KICK_MAX, index, fds[i], "kick eventfd");
-            break;
-        case CTL__FD_KIND__FD_CALL:
-            err = fd_take(p->call, ABI_CALL_MAX, index, fds[i], "call eventfd");
-            break;
-        case CTL__FD_KIND__FD_DOORBELL_VMM:
-            err = fd_take(&w->mem.doorbell_vmm, 1, index, fds[i], "vmm doorbell");
-            break;
-        case CTL__FD_KIND__FD_DOORBELL_WORKER:
-            err = fd_take(&p->doorbell, 1, index, fds[i], "worker doorbell");
-            break;
-        default:
-            break; /* the memory files */
-        }
-    }
-    if (!err && (p->doorbell < 0 || w->mem.doorbell_vmm < 0)) {
-        log_error("a doorbell is missing in BOOT");
-        err = -EPROTO;
-    }
-    return err;
 }
 
 static int cpu_create(struct worker *w)
@@ -375,7 +337,7 @@ static int worker_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds
     w->proc = p;
     int err = page_map(w, boot, fds, nfds);
     err = err ? err : memory_map(w, boot, fds, nfds);
-    err = err ? err : eventfds_take(w, boot, fds, nfds);
+    err = err ? err : pump_eventfds_take(&w->pump, &w->mem, boot, fds, nfds);
     if (err)
         return err;
     w->report_fd = ipc_eventfd_create();

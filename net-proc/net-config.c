@@ -44,7 +44,8 @@ static int text_copy(char *dst, const char *src, const char *option, const struc
     return 0;
 }
 
-/* Splits "addr/len" or "addr"; *len stays untouched without a slash. max = highest prefix length. */
+/* Splits "addr/len" or "addr"; *len stays untouched without a slash. max = highest prefix length.
+ * */
 static int prefix_split(const char *s, char *addr, size_t cap, unsigned *len, unsigned max)
 {
     const char *slash = strchr(s, '/');
@@ -217,7 +218,13 @@ static int hostfwd_parse(struct net_config *c, const Ctl__HostFwd *f, const stru
     if (v6 ? !c->ipv6 : !c->ipv4)
         return complain(e, "hostfwd=%s:...-%s:%u: IPv%c is off on this network", proto,
                         f->guest_addr, f->guest_port, v6 ? '6' : '4');
-    /* Families may differ: slirp ends one connection and opens the other. */
+    /* libslirp 4.7 takes a mixed pair, and crashes on its first packet. */
+    if (o->host.sa.sa_family != o->guest.sa.sa_family)
+        return complain(e, "hostfwd=%s:%s:%u: host and guest address must both be IPv4 or IPv6",
+                        proto, f->host_addr, f->host_port);
+    if (v6 && IN6_IS_ADDR_UNSPECIFIED(&o->guest.v6.sin6_addr))
+        return complain(e, "hostfwd=%s:%s:%u: an IPv6 forward needs the guest's address", proto,
+                        f->host_addr, f->host_port);
     c->n_fwd++;
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Internet checksum over a private copy of a frame. Must never be given guest memory: the sum and the
- * bytes that are sent have to be of the same bytes.
+ * Internet checksum over a private copy of a frame. Must never be given guest memory: the sum and
+ * the bytes that are sent have to be of the same bytes.
  */
 #include "net-proc/net-csum.h"
 

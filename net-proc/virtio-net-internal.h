@@ -12,7 +12,8 @@
 #include "net-proc/virtio-net.h"
 
 #define NET_HDR_MAX sizeof(struct virtio_net_hdr_v1)
-/* Receive chains one frame may spread over: 64 KiB into Linux' smallest mergeable buffers (1536). */
+/* Receive chains one frame may spread over: 64 KiB into Linux' smallest mergeable buffers (1536).
+ * */
 #define NET_RX_CHAINS 48u
 
 struct net_rx { /* receive queue: device -> guest */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receive side: frames of the back end into the guest's buffers, or into the backlog while there are
- * none. Chains are used strictly in the order they were offered (VIRTIO_F_IN_ORDER), and a frame is
- * published only when all of it is written. Must never wait.
+ * Receive side: frames of the back end into the guest's buffers, or into the backlog while there
+ * are none. Chains are used strictly in the order they were offered (VIRTIO_F_IN_ORDER), and a
+ * frame is published only when all of it is written. Must never wait.
  */
 #include "net-proc/virtio-net-internal.h"
 

@@ -16,9 +16,9 @@
 
 struct net_dev;
 
-/* A card on the connected vhost-user socket vu_fd (taken over). The back end is attached later; until
- * then frames of the guest are dropped. Allocates once. codepage may be NULL. closed is called when
- * the front end is gone. NULL when there is no memory. */
+/* A card on the connected vhost-user socket vu_fd (taken over). The back end is attached later;
+ * until then frames of the guest are dropped. Allocates once. codepage may be NULL. closed is
+ * called when the front end is gone. NULL when there is no memory. */
 struct net_dev *net_dev_create(struct ipc_loop *l, const struct net_config *cfg);
 int net_dev_connect(struct net_dev *d, int vu_fd, struct abi_codepage *codepage, uint64_t pages,
                     void (*closed)(void *opaque), void *opaque);

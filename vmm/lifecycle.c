@@ -4,6 +4,7 @@
  * a process or a device directly: commands go to the worker, orders to supervise/, resets to machine/.
  */
 #include "vmm/lifecycle.h"
+#include "vmm/process.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -148,10 +149,18 @@ static int reset_with_new_worker(struct vm *vm)
     return sup_restart(lc.sup, w);
 }
 
+static void reset_event(struct vm *vm, bool guest, const char *reason)
+{
+    char json[96];
+
+    snprintf(json, sizeof(json), "{\"guest\": %s, \"reason\": \"%s\"}", guest ? "true" : "false",
+             reason);
+    qmp_event(vm, "RESET", json);
+}
+
 static int reset(struct vm *vm, bool guest, const char *reason)
 {
     bool was_running = vm->state == VM_RUNNING;
-    char json[96];
     int r;
 
     if (lc.ending || !lc.launched)
@@ -166,9 +175,7 @@ static int reset(struct vm *vm, bool guest, const char *reason)
     r = reset_parked(vm);
     if (r < 0)
         return r;
-    snprintf(json, sizeof(json), "{\"guest\": %s, \"reason\": \"%s\"}", guest ? "true" : "false",
-             reason);
-    qmp_event(vm, "RESET", json);
+    reset_event(vm, guest, reason);
     if (was_running)
         return worker_command(vm, lc.sup, CTL_WORKER_RUN);
     if (vm->state != VM_PRELAUNCH)
@@ -267,6 +274,7 @@ static void launch(struct vm *vm)
         return;
     }
     lc.launched = true;
+    daemonize_done();
     if (!vm->plan.start_paused && vm_cont(vm) < 0)
         lifecycle_end(vm, 1, false, "host-error");
 }
@@ -292,6 +300,7 @@ static void on_worker_ready(struct vm *vm)
     if (lc.ending || reset_parked(vm) < 0)
         return;
     vm->state = VM_PAUSED;
+    reset_event(vm, false, "host-qmp-system-reset");
     if (lc.revive_run)
         (void)run_worker(vm);
     lc.revive_run = false;

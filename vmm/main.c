@@ -141,6 +141,15 @@ static int stage_lock(void)
     return lockdown(&sup.reply, vm.plan.sandbox, err, sizeof(err)) < 0 ? fail(err) : 0;
 }
 
+/* The directory may belong to the user who started us and no longer to us: then the file stays, empty. */
+static void remove_pidfile(void)
+{
+    if (vm.plan.pidfile_fd < 0)
+        return;
+    if (unlink(vm.plan.pidfile) < 0 && ftruncate(vm.plan.pidfile_fd, 0) < 0)
+        log_warn("-pidfile %s: %s", vm.plan.pidfile, strerror(errno));
+}
+
 /* Stage 9: children, handshake, RUN, and everything after it happens in the loop. */
 static int stage_run(void)
 {
@@ -178,5 +187,6 @@ int main(int argc, char **argv)
     }
     status = run_stages();
     monitor_fini(&vm);
+    remove_pidfile();
     return status;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ACPI fixed hardware: PM1a event and control blocks at 600h, the 24-bit PM timer at 608h, GPE block 0
- * at AFE0h, and the SMI command port B2h that switches ACPI mode on. Owns the SCI; must never decide
- * what power-off means, it only reports it. Reference: ACPI specification 6.3, section 4.8.
+ * ACPI fixed hardware: PM1a event and control blocks at 600h, the 24-bit PM timer at 608h, GPE
+ * block 0 at AFE0h, and the SMI command port B2h that switches ACPI mode on. Owns the SCI; must
+ * never decide what power-off means, it only reports it. Reference: ACPI specification 6.3,
+ * section 4.8.
  */
 #include "cpu-worker/chipset/chipset-internal.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Gregorian calendar for the RTC: see calendar.h. Must never call libc's time-zone functions. */
+/* The Gregorian calendar for the RTC: see calendar.h. Must never call libc's time-zone functions.
+ * The Gregorian calendar for the RTC: see calendar.h. Must never call libc's time-zone
+ * functions. */
 #include "cpu-worker/chipset/calendar.h"
 
 /* Days from 1970-01-01 to the first of that month; months beyond 12 carry into the year. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Seconds since 1970 to calendar date and back, without libc: its functions open time-zone files, and
- * this process has none. Owns the arithmetic of the Gregorian calendar; knows no chip.
+ * Seconds since 1970 to calendar date and back, without libc: its functions open time-zone files,
+ * and this process has none. Owns the arithmetic of the Gregorian calendar; knows no chip.
  */
 #ifndef BULKHEAD_CPU_WORKER_CALENDAR_H
 #define BULKHEAD_CPU_WORKER_CALENDAR_H

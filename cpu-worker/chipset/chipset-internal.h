@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the chips share: the lock's owner, sources and lines, deadlines, and each chip's entry points.
- * Included by cpu-worker/chipset only. Every function here is called with the lock held and takes no
- * lock itself; host callbacks are made under the lock and must not call back into the chipset.
+ * What the chips share: the lock's owner, sources and lines, deadlines, and each chip's entry
+ * points. Included by cpu-worker/chipset only. Every function here is called with the lock held
+ * and takes no lock itself; host callbacks are made under the lock and must not call back into the
+ * chipset.
  */
 #ifndef BULKHEAD_CPU_WORKER_CHIPSET_INTERNAL_H
 #define BULKHEAD_CPU_WORKER_CHIPSET_INTERNAL_H

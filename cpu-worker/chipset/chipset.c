@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What joins the chips: the lock, the port and memory dispatch, the interrupt lines with their sources
- * and the timer deadlines. Every public function of chipset.h is here; must never hold a chip's
- * behaviour itself.
+ * What joins the chips: the lock, the port and memory dispatch, the interrupt lines with their
+ * sources and the timer deadlines. Every public function of chipset.h is here; must never hold a
+ * chip's behaviour itself.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,8 @@ static void cs_unlock(struct chipset *cs)
     pthread_mutex_unlock(&cs->lock);
 }
 
-/* ---- lines --------------------------------------------------------------------------------------- */
+/* ---- lines
+ * --------------------------------------------------------------------------------------- */
 
 void chipset_isr_update(struct chipset *cs, unsigned slot)
 {
@@ -39,7 +40,8 @@ void chipset_gsi_set(struct chipset *cs, unsigned gsi, bool level)
     cs_unlock(cs);
 }
 
-/* ---- deadlines ----------------------------------------------------------------------------------- */
+/* ---- deadlines
+ * ----------------------------------------------------------------------------------- */
 
 void cs_deadline_set(struct chipset *cs, unsigned id, uint64_t ns)
 {
@@ -86,7 +88,8 @@ uint64_t chipset_timers_run(struct chipset *cs)
     return best;
 }
 
-/* ---- events -------------------------------------------------------------------------------------- */
+/* ---- events
+ * -------------------------------------------------------------------------------------- */
 
 void cs_event(struct chipset *cs, enum chipset_event ev)
 {
@@ -123,7 +126,8 @@ void chipset_serial_input(struct chipset *cs)
     cs_unlock(cs);
 }
 
-/* ---- ports --------------------------------------------------------------------------------------- */
+/* ---- ports
+ * --------------------------------------------------------------------------------------- */
 
 void cs_ports_claim(struct chipset *cs, unsigned first, unsigned count, enum chipset_port_owner o)
 {
@@ -162,8 +166,8 @@ static void byte_write(struct chipset *cs, uint16_t port, uint8_t v)
     }
 }
 
-/* The ACPI blocks take wide accesses as one, if they stay inside a doubleword; the rest of the board
- * is eight bits wide and the bus splits. */
+/* The ACPI blocks take wide accesses as one, if they stay inside a doubleword; the rest of the
+ * board is eight bits wide and the bus splits. */
 static bool wide(const struct chipset *cs, uint16_t port, unsigned size)
 {
     return cs->port_owner[port] == PORT_ACPI && size > 1 && (port & 3) + size <= 4 && port >= 0x600;
@@ -193,7 +197,8 @@ void chipset_io_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t
     cs_unlock(cs);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------- */
+/* ---- memory
+ * -------------------------------------------------------------------------------------- */
 
 static bool in_page(uint64_t gpa, uint64_t base)
 {
@@ -227,7 +232,8 @@ uint64_t chipset_mmio_read(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsi
     return v;
 }
 
-void chipset_mmio_write(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigned size, uint64_t value)
+void chipset_mmio_write(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigned size,
+                        uint64_t value)
 {
     uint32_t off = gpa & 0xfff;
     cs_lock(cs);
@@ -240,7 +246,8 @@ void chipset_mmio_write(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigne
     cs_unlock(cs);
 }
 
-/* ---- the processor's side ------------------------------------------------------------------------ */
+/* ---- the processor's side
+ * ------------------------------------------------------------------------ */
 
 bool chipset_msr_read(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t *value)
 {
@@ -284,10 +291,15 @@ int chipset_intr_ack(struct chipset *cs, unsigned vcpu)
     return v;
 }
 
+bool chipset_nmi_pending(struct chipset *cs, unsigned vcpu)
+{
+    return __atomic_load_n(&cs->st->lapic[vcpu].nmi, __ATOMIC_RELAXED);
+}
+
 bool chipset_nmi_take(struct chipset *cs, unsigned vcpu)
 {
-    uint32_t *nmi = &cs->st->lapic[vcpu].nmi;
-    return __atomic_load_n(nmi, __ATOMIC_RELAXED) && __atomic_exchange_n(nmi, 0, __ATOMIC_SEQ_CST);
+    return chipset_nmi_pending(cs, vcpu) &&
+           __atomic_exchange_n(&cs->st->lapic[vcpu].nmi, 0, __ATOMIC_SEQ_CST);
 }
 
 /* A store to FEExxxxxh by a device: SDM volume 3, 11.11. */
@@ -302,7 +314,8 @@ void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data)
     cs_unlock(cs);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
 
 struct chipset *chipset_init(struct abi_machine_page *page, const struct chipset_host *host)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The chipset of the PC: interrupt controllers, timers, UARTs and the small registers, modelled in the
- * vCPU's own process because they are hot and hold no host resource. State lives in the machine page
- * (struct abi_chipset_state), never in private variables, so it can be inspected and saved.
+ * The chipset of the PC: interrupt controllers, timers, UARTs and the small registers, modelled in
+ * the vCPU's own process because they are hot and hold no host resource. State lives in the
+ * machine page (struct abi_chipset_state), never in private variables, so it can be inspected and
+ * saved.
  *
  * Called from the vCPU thread (register accesses, interrupt acknowledge) and from the pump thread
  * (timers, MSIs, serial input). Every function takes the chipset's one lock itself, except
- * chipset_intr_pending, which is one relaxed load.
+ * chipset_intr_pending and chipset_nmi_pending, which are one relaxed load.
  */
 #ifndef BULKHEAD_CPU_WORKER_CHIPSET_H
 #define BULKHEAD_CPU_WORKER_CHIPSET_H
@@ -15,7 +16,7 @@
 #include <stdint.h>
 #include "ipc/abi/machine-page.h"
 
-#define CHIPSET_PHYS_BITS 40 /* MAXPHYADDR: must equal CPUID 80000008h; reserved bits of APIC_BASE */
+#define CHIPSET_PHYS_BITS 40 /* MAXPHYADDR, as CPUID 80000008h: reserved bits of APIC_BASE */
 
 enum chipset_event { CHIPSET_EV_POWEROFF, CHIPSET_EV_RESET, CHIPSET_EV_SLEEP };
 
@@ -29,7 +30,8 @@ struct chipset_host { /* what the chipset needs from the worker */
     void (*serial_doorbell)(void *opaque);                    /* char ring changed: tell the vmm */
     uint64_t (*now_ns)(void *opaque);                         /* guest virtual time */
     uint64_t (*guest_tsc)(void *opaque, unsigned vcpu);       /* for TSC deadline */
-    uint64_t (*tsc_to_ns)(void *opaque, unsigned vcpu, uint64_t tsc); /* virtual time of that TSC value */
+    /* virtual time of that TSC value */
+    uint64_t (*tsc_to_ns)(void *opaque, unsigned vcpu, uint64_t tsc);
     void (*a20)(void *opaque, bool enabled); /* the A20 gate moved; called from the vCPU thread */
 };
 
@@ -50,7 +52,8 @@ void chipset_io_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t
 /* Memory space: IOAPIC (0xFEC00000), HPET (0xFED00000), and the LAPIC page at the APIC base. */
 bool chipset_mmio_claims(struct chipset *cs, unsigned vcpu, uint64_t gpa);
 uint64_t chipset_mmio_read(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigned size);
-void chipset_mmio_write(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigned size, uint64_t value);
+void chipset_mmio_write(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigned size,
+                        uint64_t value);
 
 /* MSRs: IA32_APIC_BASE (0x1B), IA32_TSC_DEADLINE (0x6E0), x2APIC 0x800-0x8FF. false: raise #GP. */
 bool chipset_msr_read(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t *value);
@@ -58,17 +61,20 @@ bool chipset_msr_write(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t
 uint64_t chipset_cr8_read(struct chipset *cs, unsigned vcpu);
 void chipset_cr8_write(struct chipset *cs, unsigned vcpu, uint64_t value);
 
-/* Is an interrupt deliverable to this vCPU (IRR above PPR, or an ExtINT from the PIC)? Relaxed load. */
+/* Is an interrupt deliverable to this vCPU (IRR above PPR, or an ExtINT from the PIC)? Relaxed
+ * load. */
 bool chipset_intr_pending(struct chipset *cs, unsigned vcpu);
 /* Acknowledge it: vector 0-255, or -1 if it went away. */
 int chipset_intr_ack(struct chipset *cs, unsigned vcpu);
+/* NMI: pending is a relaxed load (HLT must look at it whatever IF says), take clears it. */
+bool chipset_nmi_pending(struct chipset *cs, unsigned vcpu);
 bool chipset_nmi_take(struct chipset *cs, unsigned vcpu);
 
 void chipset_gsi_set(struct chipset *cs, unsigned gsi, bool level);
 void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data);
 
-/* INTx of PCI functions: looks at isr[slot] of the machine page and drives its line. Call after every
- * change of that entry's bits, gsi or disabled field, from any thread. */
+/* INTx of PCI functions: looks at isr[slot] of the machine page and drives its line. Call after
+ * every change of that entry's bits, gsi or disabled field, from any thread. */
 void chipset_isr_update(struct chipset *cs, unsigned slot);
 bool chipset_a20(struct chipset *cs);
 

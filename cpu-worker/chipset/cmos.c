@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a PC firmware finds in the battery-backed bytes besides the clock: memory sizes, equipment and
- * the checksum. Owns their power-on contents; must never read the host's clock or memory.
+ * What a PC firmware finds in the battery-backed bytes besides the clock: memory sizes, equipment
+ * and the checksum. Owns their power-on contents; must never read the host's clock or memory.
  * Reference: the conventional PC/AT CMOS map.
  */
 #include "cpu-worker/chipset/chipset-internal.h"

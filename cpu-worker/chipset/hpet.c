@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The high precision event timer block at FED00000h: a 64-bit 100 MHz counter and three comparators,
- * all able to be periodic. Owns counter and comparators; when legacy replacement is on, timers 0 and
- * 1 take over IRQ 0 and IRQ 8. Must never tick: matches are computed.
- * Reference: IA-PC HPET specification 1.0a, by section.
+ * The high precision event timer block at FED00000h: a 64-bit 100 MHz counter and three
+ * comparators, all able to be periodic. Owns counter and comparators; when legacy replacement is
+ * on, timers 0 and 1 take over IRQ 0 and IRQ 8. Must never tick: matches are computed. Reference:
+ * IA-PC HPET specification 1.0a, by section.
  */
 #include "cpu-worker/chipset/chipset-internal.h"
 
@@ -21,7 +21,9 @@
 #define TN_32       (1ull << 8)
 #define TN_ROUTE(c) (((c) >> 9) & 31)
 #define TN_WRITABLE (TN_LEVEL | TN_INT | TN_PERIODIC | TN_SETVAL | TN_32 | 31ull << 9)
-/* Read-only bits: periodic and 64-bit capable, no message interrupts; routes to IOAPIC pins 20-23. */
+/* Read-only bits: periodic and 64-bit capable, no message interrupts; routes to IOAPIC pins 20-23.
+ * Read-only bits: periodic and 64-bit capable, no message interrupts; routes to IOAPIC pins
+ * 20-23. */
 #define TN_CAPS     (1ull << 4 | 1ull << 5 | 0x00f00000ull << 32)
 #define ROUTES      0x00f00000u
 
@@ -163,8 +165,8 @@ static void config_write(struct chipset *cs, uint64_t v)
 
 static void comparator_write(struct abi_hpet_timer *t, uint64_t v)
 {
-    /* 2.3.9.2.2: in periodic mode the first write after SETVAL sets the accumulator, and every write
-     * sets the period. Without SETVAL the accumulator goes on. */
+    /* 2.3.9.2.2: in periodic mode the first write after SETVAL sets the accumulator, and every
+     * write sets the period. Without SETVAL the accumulator goes on. */
     if (!(t->config & TN_PERIODIC) || (t->config & TN_SETVAL))
         t->comparator = v & tn_mask(t);
     if (t->config & TN_PERIODIC)

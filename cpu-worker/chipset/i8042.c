@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keyboard controller at 60h/64h with a keyboard that answers its commands and never sends a key,
- * and an auxiliary port with nothing attached. Owns A20 and reset as the controller's output port has
- * them; must never hold key presses (there is no input device yet).
- * References: IBM PS/2 hardware interface technical reference (keyboard and auxiliary device
- * controller; keyboards, 101- and 102-key).
+ * The keyboard controller at 60h/64h with a keyboard that answers its commands and never sends a
+ * key, and an auxiliary port with nothing attached. Owns A20 and reset as the controller's output
+ * port has them; must never hold key presses (there is no input device yet). References: IBM PS/2
+ * hardware interface technical reference (keyboard and auxiliary device controller; keyboards,
+ * 101- and 102-key).
  */
 #include <string.h>
 #include "cpu-worker/chipset/chipset-internal.h"
@@ -73,7 +73,8 @@ static void output_port_set(struct chipset *cs, uint8_t v)
         cs_event(cs, CHIPSET_EV_RESET);
 }
 
-/* ---- the keyboard -------------------------------------------------------------------------------- */
+/* ---- the keyboard
+ * -------------------------------------------------------------------------------- */
 
 static void kbd_flush(struct chipset *cs)
 {
@@ -138,7 +139,8 @@ static void kbd_write(struct chipset *cs, uint8_t v)
         out_put(cs, SRC_KEYBOARD, 2); /* which set: 2 */
 }
 
-/* ---- the controller ------------------------------------------------------------------------------ */
+/* ---- the controller
+ * ------------------------------------------------------------------------------ */
 
 static void controller_command(struct chipset *cs, uint8_t v)
 {
@@ -225,7 +227,8 @@ void i8042_port_write(struct chipset *cs, uint16_t port, uint8_t v)
 
 void i8042_reset(struct chipset *cs)
 {
-    cs->st->i8042 = (struct abi_i8042){.status = ST_SYSTEM, .command = CMD_SYSTEM | CMD_KBD_INT | CMD_XLATE,
+    cs->st->i8042 = (struct abi_i8042){.status = ST_SYSTEM,
+                                       .command = CMD_SYSTEM | CMD_KBD_INT | CMD_XLATE,
                                        .output_port = 0xcc | OUT_A20 | OUT_RESET,
                                        .kbd_scanning = 1};
     cs_ports_claim(cs, 0x60, 1, PORT_I8042);

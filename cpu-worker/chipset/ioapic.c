@@ -2,8 +2,9 @@
 /*
  * The I/O APIC at FEC00000h: 24 redirection entries, version 20h (with the EOI register). Owns pin
  * levels and redirection; must never look inside a local APIC. References: 82093AA data sheet; ICH9
- * data sheet 13.5 for version 20h. Lines are logical here: "asserted" is what the board's wiring makes
- * of the polarity that the firmware tables declare, so the polarity bit is kept but changes nothing.
+ * data sheet 13.5 for version 20h. Lines are logical here: "asserted" is what the board's wiring
+ * makes of the polarity that the firmware tables declare, so the polarity bit is kept but changes
+ * nothing.
  */
 #include "cpu-worker/chipset/chipset-internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local APIC's registers as software sees them: the xAPIC page, the x2APIC MSRs and IA32_APIC_BASE.
- * Owns decoding and reserved-bit rules; must never deliver an interrupt itself (lapic.c).
- * Reference: Intel SDM volume 3, chapter 11; x2APIC in 11.12 (table 11-6).
+ * The local APIC's registers as software sees them: the xAPIC page, the x2APIC MSRs and
+ * IA32_APIC_BASE. Owns decoding and reserved-bit rules; must never deliver an interrupt itself
+ * (lapic.c). Reference: Intel SDM volume 3, chapter 11; x2APIC in 11.12 (table 11-6).
  */
 #include <string.h>
 #include "cpu-worker/chipset/chipset-internal.h"
@@ -20,7 +20,8 @@ enum { /* offset >> 4 in the page, MSR number - 0x800 */
 #define ICR_WRITABLE 0xccfffu /* not 12 (delivery status), 13, 16, 17 */
 
 /* Writable bits of each local vector table entry (figure 11-8). */
-static const uint32_t lvt_writable[LVT_COUNT] = {0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff};
+static const uint32_t lvt_writable[LVT_COUNT] = {0x700ff, 0x107ff, 0x107ff,
+                                                 0x1a7ff, 0x1a7ff, 0x100ff};
 
 static uint32_t lapic_id_reg(const struct abi_lapic *l)
 {
@@ -156,7 +157,8 @@ uint64_t lapic_mmio_read(struct chipset *cs, unsigned vcpu, uint32_t off, unsign
     return size >= 4 ? v : v & ((1u << (8 * size)) - 1);
 }
 
-void lapic_mmio_write(struct chipset *cs, unsigned vcpu, uint32_t off, unsigned size, uint64_t value)
+void lapic_mmio_write(struct chipset *cs, unsigned vcpu, uint32_t off, unsigned size,
+                      uint64_t value)
 {
     struct abi_lapic *l = &cs->st->lapic[vcpu];
     uint32_t v = (uint32_t)value;

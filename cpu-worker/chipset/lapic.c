@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local APIC's interrupt side: acceptance, priorities, acknowledge, EOI and message routing. Owns
- * IRR, ISR, TMR and the vCPU's interrupt word; must never decode register addresses (lapic-regs.c).
- * Reference: Intel SDM volume 3, chapter 11 (APIC), by section number.
+ * The local APIC's interrupt side: acceptance, priorities, acknowledge, EOI and message routing.
+ * Owns IRR, ISR, TMR and the vCPU's interrupt word; must never decode register addresses (lapic-
+ * regs.c). Reference: Intel SDM volume 3, chapter 11 (APIC), by section number.
  */
 #include <string.h>
 #include "cpu-worker/chipset/chipset-internal.h"
@@ -30,7 +30,9 @@ uint8_t lapic_ppr(const struct abi_lapic *l)
     return (l->tpr & 0xf0) >= (isrv & 0xf0) ? l->tpr & 0xff : isrv & 0xf0;
 }
 
-/* Does the PIC's INTR reach this CPU? 11.5.1 (ExtINT), MP specification 3.6.2 (PIC, virtual wire). */
+/* Does the PIC's INTR reach this CPU? 11.5.1 (ExtINT), MP specification 3.6.2 (PIC, virtual wire).
+ * Does the PIC's INTR reach this CPU? 11.5.1 (ExtINT), MP specification 3.6.2 (PIC, virtual
+ * wire). */
 static bool lapic_extint(struct chipset *cs, unsigned vcpu)
 {
     const struct abi_lapic *l = &cs->st->lapic[vcpu];
@@ -216,8 +218,8 @@ void lapic_reset(struct chipset *cs, unsigned vcpu)
     l->svr = 0xff;
     for (unsigned i = 0; i < LVT_COUNT; i++)
         l->lvt[i] = LVT_MASKED;
-    /* Power-on masks LINT0; every firmware then opens it for the PIC ("virtual wire"). A kernel that
-     * is started without firmware expects to find it so. */
+    /* Power-on masks LINT0; every firmware then opens it for the PIC ("virtual wire"). A kernel
+     * that is started without firmware expects to find it so. */
     if (vcpu == 0)
         l->lvt[LVT_LINT0] = DM_EXTINT << 8;
     l->timer_next_ns = NEVER;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The interrupt lines of the board: which sources assert each line (they are wired-OR) and which inputs
- * of the PIC and the IOAPIC a line ends at. Must never know why a source asserts its line.
+ * The interrupt lines of the board: which sources assert each line (they are wired-OR) and which
+ * inputs of the PIC and the IOAPIC a line ends at. Must never know why a source asserts its line.
  */
 #include "cpu-worker/chipset/chipset-internal.h"
 

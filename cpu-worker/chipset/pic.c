@@ -9,8 +9,8 @@
 #define CASCADE 2u
 #define SPURIOUS 7u
 
-/* The cascade input counts as level triggered: it is the slave's INT, which real parts drop and raise
- * again around each acknowledge. */
+/* The cascade input counts as level triggered: it is the slave's INT, which real parts drop and
+ * raise again around each acknowledge. */
 static uint8_t pic_level_mask(const struct abi_pic *p)
 {
     return p->ltim ? 0xff : p->elcr;
@@ -37,7 +37,8 @@ static int pic_pending(const struct abi_pic *p, bool master)
     if (p->special_mask)
         busy &= ~p->imr; /* "Special Mask Mode": a masked level in service blocks nothing */
     if (p->sfnm && master)
-        busy &= ~(1u << CASCADE); /* special fully nested: the slave may interrupt its own service */
+        /* special fully nested: the slave may interrupt its own service */
+        busy &= ~(1u << CASCADE);
     return want < pic_rank(p, busy) ? (int)((p->top + want) & 7) : -1;
 }
 
@@ -100,7 +101,8 @@ int pic_ack(struct chipset *cs)
 
 static void pic_icw1(struct abi_pic *p, uint8_t v)
 {
-    /* "Initialization command words": edge sense reset, IMR cleared, IR7 lowest, status read = IRR. */
+    /* "Initialization command words": edge sense reset, IMR cleared, IR7 lowest, status read =
+     * IRR. */
     p->irr &= v & 8 ? 0xff : p->elcr;
     p->isr = p->imr = 0;
     p->top = 0;

@@ -267,7 +267,8 @@ void pit_port_write(struct chipset *cs, uint16_t port, uint8_t v)
         data_write(cs, port & 3, v);
 }
 
-/* GATE of channel 2: a level for modes 0 and 4, level and restart for 2 and 3, trigger for 1 and 5. */
+/* GATE of channel 2: a level for modes 0 and 4, level and restart for 2 and 3, trigger for 1 and
+ * 5. */
 void pit_gate2_set(struct chipset *cs, bool gate)
 {
     struct abi_pit_channel *c = &cs->st->pit.ch[2];

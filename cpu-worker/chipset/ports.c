@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The single-byte system ports: 61h (PIT channel 2 gate and speaker), 80h (POST code), 92h (fast A20
- * and reset), CF9h (reset control). Owns those bytes; must never reset anything itself.
+ * The single-byte system ports: 61h (PIT channel 2 gate and speaker), 80h (POST code), 92h (fast
+ * A20 and reset), CF9h (reset control). Owns those bytes; must never reset anything itself.
  * References: 82371SB (PIIX3) for 61h and 92h; PIIX3 2.4.6 for CF9h.
  */
 #include "cpu-worker/chipset/chipset-internal.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The MC146818A real-time clock behind ports 70h/71h. Owns date and time, alarm, periodic and update
- * interrupts on ISA IRQ 8; the memory sizes in its battery-backed bytes are cmos.c's. Must never wake
- * the worker for a flag whose interrupt is disabled: flags are computed when they are read.
- * Reference: Motorola MC146818A data sheet.
+ * The MC146818A real-time clock behind ports 70h/71h. Owns date and time, alarm, periodic and
+ * update interrupts on ISA IRQ 8; the memory sizes in its battery-backed bytes are cmos.c's. Must
+ * never wake the worker for a flag whose interrupt is disabled: flags are computed when they are
+ * read. Reference: Motorola MC146818A data sheet.
  */
 #include "cpu-worker/chipset/calendar.h"
 #include "cpu-worker/chipset/chipset-internal.h"
@@ -45,7 +45,8 @@ static int64_t floor_s(int64_t ns)
     return ns < 0 ? 0 : ns / (int64_t)NS_PER_S;
 }
 
-/* ---- encoding ------------------------------------------------------------------------------------ */
+/* ---- encoding
+ * ------------------------------------------------------------------------------------ */
 
 static uint8_t enc(const struct abi_rtc *r, unsigned v)
 {
@@ -111,7 +112,8 @@ static int64_t sub_second(int64_t ns)
     return ns - floor_s(ns) * (int64_t)NS_PER_S;
 }
 
-/* ---- flags --------------------------------------------------------------------------------------- */
+/* ---- flags
+ * --------------------------------------------------------------------------------------- */
 
 static bool alarm_field(const struct abi_rtc *r, unsigned reg, unsigned v)
 {
@@ -216,7 +218,8 @@ void rtc_run(struct chipset *cs)
     rtc_arm(cs);
 }
 
-/* ---- registers ----------------------------------------------------------------------------------- */
+/* ---- registers
+ * ----------------------------------------------------------------------------------- */
 
 static bool is_time(unsigned reg)
 {
@@ -224,8 +227,8 @@ static bool is_time(unsigned reg)
            reg == R_CENTURY;
 }
 
-/* A or B change: entering the held state freezes the registers, leaving it starts from them. SET leaves
- * the divider chain running, so the phase of the second is kept. */
+/* A or B change: entering the held state freezes the registers, leaving it starts from them. SET
+ * leaves the divider chain running, so the phase of the second is kept. */
 static void control_write(struct chipset *cs, unsigned reg, uint8_t v)
 {
     struct abi_rtc *r = &cs->st->rtc;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Four 16550A UARTs (COM1-COM4). Owns the guest-visible registers and FIFOs; bytes go to and come from
- * the character rings of the machine page. A full ring holds bytes in the transmit FIFO and THRE and
- * TEMT stay low: output is never dropped. Must never touch a host terminal.
- * Reference: National Semiconductor PC16550D data sheet.
+ * Four 16550A UARTs (COM1-COM4). Owns the guest-visible registers and FIFOs; bytes go to and come
+ * from the character rings of the machine page. A full ring holds bytes in the transmit FIFO and
+ * THRE and TEMT stay low: output is never dropped. Must never touch a host terminal. Reference:
+ * National Semiconductor PC16550D data sheet.
  */
 #include <string.h>
 #include "cpu-worker/chipset/chipset-internal.h"
@@ -47,7 +47,9 @@ static unsigned rx_trigger(const struct abi_uart *u)
     return fifo_on(u) ? level[u->fcr >> 6] : 1;
 }
 
-/* IIR without the FIFO bits: the highest pending source ("Interrupt control functions", table IV). */
+/* IIR without the FIFO bits: the highest pending source ("Interrupt control functions", table IV).
+ * IIR without the FIFO bits: the highest pending source ("Interrupt control functions", table
+ * IV). */
 static uint8_t uart_iir(const struct abi_uart *u)
 {
     if ((u->ier & IER_RLS) && (u->lsr_err & LSR_ERR))
@@ -71,7 +73,8 @@ static void uart_line(struct chipset *cs, unsigned n)
     cs_line_set(cs, uart_irq[n], SRC_UART0 + n, open && uart_iir(u) != 0x01);
 }
 
-/* ---- receiving ----------------------------------------------------------------------------------- */
+/* ---- receiving
+ * ----------------------------------------------------------------------------------- */
 
 /* Four character times of the programmed format ("FIFO interrupt mode operation"). */
 static uint64_t rx_timeout_span(const struct abi_uart *u)
@@ -162,7 +165,8 @@ static uint8_t rbr_read(struct chipset *cs, unsigned n)
     return v;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------- */
+/* ---- sending
+ * ------------------------------------------------------------------------------------- */
 
 static bool ring_put(struct chipset *cs, unsigned n, uint8_t byte)
 {
@@ -177,8 +181,8 @@ static bool ring_put(struct chipset *cs, unsigned n, uint8_t byte)
     return true;
 }
 
-/* The reader rings us when a full ring gets room, but it may have looked just before it was full: while
- * bytes are held, look again, ever more rarely. */
+/* The reader rings us when a full ring gets room, but it may have looked just before it was full:
+ * while bytes are held, look again, ever more rarely. */
 static void tx_retry_set(struct chipset *cs, unsigned n)
 {
     struct abi_uart *u = &cs->st->uart[n];
@@ -227,7 +231,8 @@ static void thr_write(struct chipset *cs, unsigned n, uint8_t v)
     tx_drain(cs, n);
 }
 
-/* ---- registers ----------------------------------------------------------------------------------- */
+/* ---- registers
+ * ----------------------------------------------------------------------------------- */
 
 static void fcr_write(struct chipset *cs, unsigned n, uint8_t v)
 {
@@ -333,18 +338,8 @@ static void reg_write(struct chipset *cs, unsigned n, unsigned reg, uint8_t v)
     struct abi_uart *u = &cs->st->uart[n];
     bool dlab = u->lcr & LCR_DLAB;
     switch (reg) {
-    case R_DATA:
-        if (dlab)
-            u->dll = v;
-        else
-            thr_write(cs, n, v);
-        break;
-    case R_IER:
-        if (dlab)
-            u->dlm = v;
-        else
-            ier_write(cs, n, v);
-        break;
+    case R_DATA: dlab ? (void)(u->dll = v) : thr_write(cs, n, v); break;
+    case R_IER:  dlab ? (void)(u->dlm = v) : ier_write(cs, n, v); break;
     case R_IIR: fcr_write(cs, n, v); break;
     case R_LCR: u->lcr = v; break;
     case R_MCR: mcr_write(cs, n, v); break;

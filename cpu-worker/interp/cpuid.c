@@ -128,6 +128,8 @@ static struct leaf leaf_of(struct cpu *c, uint32_t leaf, uint32_t sub)
         return (struct leaf){0x00feff01, 0xf0, 0, 0}; /* caches are in leaf 4 */
     case 4:
         return leaf_4(sub);
+    case 6:
+        return (struct leaf){BIT(2), 0, 0, 0}; /* ARAT: the APIC timer never stops */
     case 7:
         return leaf_7(sub);
     case 0xb:

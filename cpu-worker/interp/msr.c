@@ -172,6 +172,11 @@ static bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
     case 0x17a:
     case 0x17b:
         return true;
+    case 0x1b: /* the APIC page may cover RAM, and may have moved */
+        if (!chipset_msr_write(c->chipset, c->index, msr, v))
+            return false;
+        tlb_flush_all(c);
+        return true;
     default:
         return chipset_msr_write(c->chipset, c->index, msr, v);
     }

@@ -57,7 +57,7 @@ static void measure(struct vclock *k)
 void vclock_init(struct vclock *k, struct abi_machine_page *page)
 {
     *k = (struct vclock){.page = page};
-    if (page->chipset.clock_running) /* a worker died while time ran: go on from here, not from its past */
+    if (page->chipset.clock_running) /* a worker died while time ran: go on from now */
         page->chipset.paused_ns = monotonic_ns() - (uint64_t)page->clock_offset_ns;
     page->chipset.clock_running = 0;
     sample(&k->base_tsc, &k->base_ns);

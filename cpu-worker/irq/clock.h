@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest time. Virtual nanoseconds run with CLOCK_MONOTONIC and stand still while the machine is paused;
- * the guest's time-stamp counters stop with them. Owns page->clock_offset_ns, the paused_* fields of
- * the chipset state and, at run and pause, vcpu[].tsc_offset; must never be set from the guest.
+ * Guest time. Virtual nanoseconds run with CLOCK_MONOTONIC and stand still while the machine is
+ * paused; the guest's time-stamp counters stop with them. Owns page->clock_offset_ns, the paused_*
+ * fields of the chipset state and, at run and pause, vcpu[].tsc_offset; must never be set from the
+ * guest.
  */
 #ifndef BULKHEAD_CPU_WORKER_CLOCK_H
 #define BULKHEAD_CPU_WORKER_CLOCK_H
@@ -18,10 +19,12 @@ struct vclock {
     uint64_t base_tsc, base_ns; /* first sample of the measurement */
 };
 
-/* Starts paused, at the time recorded in the page (zero for a new machine). After chipset_init, which
- * clears what an unknown version left there. */
+/* Starts paused, at the time recorded in the page (zero for a new machine). After chipset_init,
+ * which clears what an unknown version left there. */
 void vclock_init(struct vclock *k, struct abi_machine_page *page);
-/* Let time run; the vCPUs must be parked. The first call may take 10 ms: it ends the measurement. */
+/* Let time run; the vCPUs must be parked. The first call may take 10 ms: it ends the measurement.
+ * Let time run; the vCPUs must be parked. The first call may take 10 ms: it ends the
+ * measurement. */
 void vclock_run(struct vclock *k);
 void vclock_pause(struct vclock *k);      /* the vCPUs must be parked */
 void vclock_tsc_reset(struct vclock *k);  /* machine reset, while paused: TSCs start from zero */

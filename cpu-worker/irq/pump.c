@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The interrupt pump: see pump.h. Must never block: a stuck pump is a machine without interrupts. */
+/* The interrupt pump: see pump.h. Must never block: a stuck pump is a machine without interrupts.
+ * The interrupt pump: see pump.h. Must never block: a stuck pump is a machine without
+ * interrupts. */
 #include "cpu-worker/irq/pump.h"
 
 #include <errno.h>

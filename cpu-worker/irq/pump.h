@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The interrupt pump: the worker's main thread turns eventfds of devices into interrupts by the routes
- * the vmm publishes, runs the chipset's timers, and looks at the machine page when the vmm rings.
- * Owns the timerfd; must never decide a vector itself.
+ * The interrupt pump: the worker's main thread turns eventfds of devices into interrupts by the
+ * routes the vmm publishes, runs the chipset's timers, and looks at the machine page when the vmm
+ * rings. Owns the timerfd; must never decide a vector itself.
  */
 #ifndef BULKHEAD_CPU_WORKER_PUMP_H
 #define BULKHEAD_CPU_WORKER_PUMP_H
@@ -39,8 +39,8 @@ void pump_rearm(struct pump *p);
 /* What the vmm's doorbell means: rings, routes, map, power button. */
 void pump_look(struct pump *p);
 
-/* A device rang call eventfd `slot`: deliver by its route. false: the route is being rewritten, come
- * back. Separate from the eventfds for tests. */
+/* A device rang call eventfd `slot`: deliver by its route. false: the route is being rewritten,
+ * come back. Separate from the eventfds for tests. */
 bool route_fire(struct abi_machine_page *page, struct chipset *cs, unsigned slot);
 
 #endif

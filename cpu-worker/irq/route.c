@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a call eventfd to an interrupt: reads the route the vmm published and delivers an MSI, marks it
- * pending while masked, or raises the function's INTx line. Owns abi_irq_route.pending (the worker's
- * half) and the setting of abi_isr.bits; a device can choose neither vector nor CPU.
+ * From a call eventfd to an interrupt: reads the route the vmm published and delivers an MSI,
+ * marks it pending while masked, or raises the function's INTx line. Owns abi_irq_route.pending
+ * (the worker's half) and the setting of abi_isr.bits; a device can choose neither vector nor CPU.
  */
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/irq/pump.h"

@@ -24,6 +24,7 @@ static void *vcpu_main(void *arg)
 {
     struct vcpu_thread *t = arg;
     uint32_t seen = 0, now;
+    ticket_next(&t->started);
     for (;;) {
         while ((now = __atomic_load_n(&t->ticket, __ATOMIC_ACQUIRE)) == seen)
             ticket_wait(&t->ticket, seen);
@@ -39,9 +40,14 @@ static void *vcpu_main(void *arg)
 
 int vcpu_thread_start(struct vcpu_thread *t)
 {
-    t->ticket = t->quit = 0;
+    t->ticket = t->quit = t->started = 0;
     t->parked = 1;
-    return -pthread_create(&t->thread, NULL, vcpu_main, t);
+    int err = -pthread_create(&t->thread, NULL, vcpu_main, t);
+    /* libc's own start of a thread makes calls (rseq, set_robust_list) that the filter forbids: it has to
+     * be over before the process locks itself. */
+    while (!err && !__atomic_load_n(&t->started, __ATOMIC_ACQUIRE))
+        ticket_wait(&t->started, 0);
+    return err;
 }
 
 bool vcpu_thread_parked(const struct vcpu_thread *t)

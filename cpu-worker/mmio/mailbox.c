@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Register accesses that the vmm answers. Owns the worker's half of struct abi_mailbox; must never wait
- * without looking at pause and shutdown.
+ * Register accesses that the vmm answers. Owns the worker's half of struct abi_mailbox; must never
+ * wait without looking at pause and shutdown.
  */
 #include "cpu-worker/mmio/mailbox.h"
 
@@ -39,7 +39,8 @@ static bool mailbox_wait(struct cpu *c, struct abi_mailbox *b, uint32_t req)
     }
 }
 
-uint64_t mailbox_call(struct cpu *c, enum abi_mbox_op op, uint64_t addr, unsigned size, uint64_t value)
+uint64_t mailbox_call(struct cpu *c, enum abi_mbox_op op, uint64_t addr, unsigned size,
+                      uint64_t value)
 {
     struct abi_mailbox *b = &c->page->mbox[c->index];
     uint64_t mask = size >= 8 ? ~0ull : (1ull << (8 * size)) - 1;

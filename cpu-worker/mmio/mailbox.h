@@ -11,9 +11,10 @@
 
 struct cpu;
 
-/* Sends the request and waits for the answer. Returns the value of a read, all-ones if the vmm did not
- * answer before the worker had to pause or end. If the answer came with a new address map, the TLB
- * flush has been requested. */
-uint64_t mailbox_call(struct cpu *c, enum abi_mbox_op op, uint64_t addr, unsigned size, uint64_t value);
+/* Sends the request and waits for the answer. Returns the value of a read, all-ones if the vmm did
+ * not answer before the worker had to pause or end. If the answer came with a new address map, the
+ * TLB flush has been requested. */
+uint64_t mailbox_call(struct cpu *c, enum abi_mbox_op op, uint64_t addr, unsigned size,
+                      uint64_t value);
 
 #endif

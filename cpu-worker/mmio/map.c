@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker's private copy of the address map, and guest memory looked up in it. Owns the copy and its
- * validation; must never hand out a host address that was not checked against the RAM mapping.
+ * The worker's private copy of the address map, and guest memory looked up in it. Owns the copy
+ * and its validation; must never hand out a host address that was not checked against the RAM
+ * mapping.
  */
 #include <string.h>
 #include "cpu-worker/mmio/map.h"
@@ -91,7 +92,8 @@ bool mmio_map_refresh(struct mmu_host *m)
     return true;
 }
 
-void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram, uint64_t ram_size)
+void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram,
+                    uint64_t ram_size)
 {
     memset(m, 0, sizeof(*m));
     m->page = page;

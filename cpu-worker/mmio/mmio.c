@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Device accesses of the vCPU in memory and port space: chipset, kick eventfds, ISR bytes, PCI ports,
- * mailbox. Owns the order in which they are asked; must never wait for a device process (kicks are
- * posted, registers of devices go through the vmm).
+ * Device accesses of the vCPU in memory and port space: chipset, kick eventfds, ISR bytes, PCI
+ * ports, mailbox. Owns the order in which they are asked; must never wait for a device process
+ * (kicks are posted, registers of devices go through the vmm).
  */
 #include "cpu-worker/mmio/mmio.h"
 
@@ -40,9 +40,12 @@ static uint64_t isr_read(struct cpu *c, uint32_t slot, uint64_t off)
     return bits & 0xff;
 }
 
-/* ---- memory space -------------------------------------------------------------------------------- */
+/* ---- memory space
+ * -------------------------------------------------------------------------------- */
 
-/* RAM reached by a slow path. The copy is not atomic with other CPUs' accesses beyond eight bytes. */
+/* RAM reached by a slow path. The copy is not atomic with other CPUs' accesses beyond eight bytes.
+ * RAM reached by a slow path. The copy is not atomic with other CPUs' accesses beyond eight
+ * bytes. */
 static bool ram_read(struct mmu_host *m, uint64_t gpa, unsigned size, uint64_t *v)
 {
     bool writable;
@@ -73,8 +76,8 @@ static const struct abi_map_entry *mem_entry(struct mmu_host *m, uint64_t gpa)
     return map_find(m->mem, m->n_mem, gpa);
 }
 
-static uint64_t entry_read(struct cpu *c, const struct abi_map_entry *e, uint64_t addr, unsigned size,
-                           enum abi_mbox_op op)
+static uint64_t entry_read(struct cpu *c, const struct abi_map_entry *e, uint64_t addr,
+                           unsigned size, enum abi_mbox_op op)
 {
     switch (e->kind) {
     case ABI_MAP_KICK:    return 0;
@@ -112,7 +115,8 @@ void mmio_write(struct cpu *c, uint64_t gpa, unsigned size, uint64_t v)
         mailbox_call(c, ABI_MBOX_MEM_WRITE, gpa, size, v);
 }
 
-/* ---- port space ---------------------------------------------------------------------------------- */
+/* ---- port space
+ * ---------------------------------------------------------------------------------- */
 
 /* PCI configuration mechanism 1 (PCI 3.0, 3.2.2.3.2). CF8 answers doublewords only: CF9 is another
  * register that shares the address. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Physical accesses of the vCPU that are not plain RAM: the address map published by the vmm, the kick
- * eventfds, the virtio ISR bytes, the PCI configuration ports and the register mailbox. Everything here
- * runs in the vCPU's thread, except mmio_map_changed and mmio_stop.
+ * Physical accesses of the vCPU that are not plain RAM: the address map published by the vmm, the
+ * kick eventfds, the virtio ISR bytes, the PCI configuration ports and the register mailbox.
+ * Everything here runs in the vCPU's thread, except mmio_map_changed and mmio_stop.
  */
 #ifndef BULKHEAD_CPU_WORKER_MMIO_H
 #define BULKHEAD_CPU_WORKER_MMIO_H
@@ -28,9 +28,10 @@ struct mmu_host { /* guest memory as this process sees it; one per VM */
     uint32_t stop;          /* atomic: the process ends, wait for nobody */
 };
 
-/* Fills in the structure and takes the first copy of the map. kick[] and doorbell_vmm are set to -1:
- * the caller stores the descriptors it was given. ram and page stay the caller's. */
-void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram, uint64_t ram_size);
+/* Fills in the structure and takes the first copy of the map. kick[] and doorbell_vmm are set to
+ * -1: the caller stores the descriptors it was given. ram and page stay the caller's. */
+void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram,
+                    uint64_t ram_size);
 /* The vmm has published another map than the copy here: the vCPU's TLB must be flushed
  * (cpu_request_flush). Any thread. */
 bool mmio_map_changed(struct mmu_host *m);
@@ -39,8 +40,9 @@ bool mmio_map_refresh(struct mmu_host *m);
 void mmio_a20_set(struct mmu_host *m, bool enabled); /* then flush the TLB */
 void mmio_stop(struct mmu_host *m); /* any thread: an access that waits for the vmm ends */
 
-/* Host address of the RAM or ROM byte at gpa, NULL = not memory. The rest of its 4 KiB page follows.
- * *writable: stores are allowed. *ram_off (may be NULL): offset of that byte in the RAM memfd. */
+/* Host address of the RAM or ROM byte at gpa, NULL = not memory. The rest of its 4 KiB page
+ * follows. *writable: stores are allowed. *ram_off (may be NULL): offset of that byte in the RAM
+ * memfd. */
 uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ram_off);
 
 /* One access of 1, 2, 4 or 8 bytes that stays in one page. Unmapped: all-ones, dropped. */

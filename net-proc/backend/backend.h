@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What lies between the card and the outside: a network back end takes frames of the guest and gives
- * frames for it. Owns the interface only; a back end knows no virtqueue, a card no socket.
+ * What lies between the card and the outside: a network back end takes frames of the guest and
+ * gives frames for it. Owns the interface only; a back end knows no virtqueue, a card no socket.
  */
 #ifndef BULKHEAD_NET_PROC_BACKEND_BACKEND_H
 #define BULKHEAD_NET_PROC_BACKEND_BACKEND_H

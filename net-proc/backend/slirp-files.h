@@ -8,8 +8,8 @@
 
 #include "net-proc/net-config.h"
 
-/* Makes the file's text. Without name servers in the configuration (a front end that is not the vmm)
- * the host's own file is read, which only works outside a jail. Before the lock. */
+/* Makes the file's text. Without name servers in the configuration (a front end that is not the
+ * vmm) the host's own file is read, which only works outside a jail. Before the lock. */
 void slirp_files_init(const struct net_config *cfg);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libslirp's poll set, kept in an epoll instance: after each turn of the stack its wishes are compared
- * with what the kernel was told, and only differences cost a system call. Must never call into the
- * stack except through the functions given to it.
+ * libslirp's poll set, kept in an epoll instance: after each turn of the stack its wishes are
+ * compared with what the kernel was told, and only differences cost a system call. Must never
+ * call into the stack except through the functions given to it.
  */
 #ifndef BULKHEAD_NET_PROC_BACKEND_SLIRP_POLL_H
 #define BULKHEAD_NET_PROC_BACKEND_SLIRP_POLL_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libslirp in the process's loop. Every entry into the stack (guest frames, ready sockets, timers)
- * ends in stack_settle(), which asks it what to wait for next. Must never call the stack from one of
- * the stack's own callbacks.
+ * ends in stack_settle(), which asks it what to wait for next. Must never call the stack from one
+ * of the stack's own callbacks.
  */
 #include "net-proc/backend/slirp.h"
 
@@ -117,7 +117,8 @@ static void timer_due(void *opaque)
     stack_settle(t->owner);
 }
 
-/* ---- what the stack asks of us -------------------------------------------------------------------- */
+/* ---- what the stack asks of us
+ * -------------------------------------------------------------------- */
 
 static ssize_t send_packet_cb(const void *buf, size_t len, void *opaque)
 {
@@ -221,7 +222,8 @@ static const SlirpCb stack_callbacks = {
 };
 
 /* glib would write to stderr, which a child does not have. */
-static void glib_log_cb(const gchar *domain, GLogLevelFlags level, const gchar *msg, gpointer opaque)
+static void glib_log_cb(const gchar *domain, GLogLevelFlags level, const gchar *msg,
+                        gpointer opaque)
 {
     struct net_slirp *s = opaque;
 
@@ -231,7 +233,8 @@ static void glib_log_cb(const gchar *domain, GLogLevelFlags level, const gchar *
         log_warn("user network: %s: %s", domain ? domain : "glib", msg);
 }
 
-/* ---- the back end's interface --------------------------------------------------------------------- */
+/* ---- the back end's interface
+ * --------------------------------------------------------------------- */
 
 static void slirp_be_input(void *opaque, const uint8_t *frame, size_t len)
 {
@@ -244,8 +247,8 @@ static void slirp_be_input(void *opaque, const uint8_t *frame, size_t len)
     slirp_input(s->slirp, frame, (int)len);
 }
 
-/* A turn also sends what waited for the guest's answer to an ARP request: taking in the answer alone
- * does not. */
+/* A turn also sends what waited for the guest's answer to an ARP request: taking in the answer
+ * alone does not. */
 static void slirp_be_input_done(void *opaque)
 {
     stack_turn(opaque, nothing_ready_cb);
@@ -272,7 +275,8 @@ static void slirp_be_info(void *opaque, char *out, size_t cap)
     g_free(text);
 }
 
-/* ---- start ---------------------------------------------------------------------------------------- */
+/* ---- start
+ * ---------------------------------------------------------------------------------------- */
 
 static void endpoint_print(const struct sockaddr *sa, char *out, size_t cap)
 {
@@ -306,7 +310,7 @@ static int hostfwd_bind(struct net_slirp *s, const struct net_hostfwd *f, char *
     char where[80];
     endpoint_print(&f->host.sa, where, sizeof where);
     snprintf(err, errlen, "hostfwd: cannot listen on %s %s: %s%s", f->udp ? "udp" : "tcp", where,
-             strerror(e), e == EACCES ? " (the network process has no privilege for low ports)" : "");
+             strerror(e), e == EACCES ? " (this process has no privilege for low ports)" : "");
     return -e;
 }
 

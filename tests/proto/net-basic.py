@@ -153,6 +153,16 @@ def hostfwd_tcp_and_udp():
             assert u.recv(100) == b"who is there"
 
 
+def hostfwd_ipv6_reaches_for_the_guest():
+    """A connection to ::1 makes the stack look for the guest's IPv6 address."""
+    port = free_port()
+    guest6 = bytes.fromhex("fec0000000000000505400fffe123456")
+    conf = net_config(hostfwd=[(False, "::1", port, socket.inet_ntop(socket.AF_INET6, guest6), 22)])
+    with NetGuest(conf).start() as g, socket.create_connection(("::1", port), 5):
+        assert g.frame(lambda f: f[12:14] == b"\x86\xdd" and f[20] == 58 and f[54] == 135 and
+                       f[62:78] == guest6)
+
+
 def hostfwd_taken_port_is_named():
     with socket.create_server(("127.0.0.1", 0)) as s:
         port = s.getsockname()[1]
@@ -173,6 +183,7 @@ def bad_configuration_is_named():
              ({"ipv6_net": "zz"}, "ipv6-net=zz"), ({"ipv4": False, "ipv6": False}, "ipv4=off"),
              ({"mtu": 20}, "host_mtu=20"), ({"mac": b"\1\0\0\0\0\0"}, "mac="),
              ({"hostfwd": [(False, "name", 80, "", 80)]}, "hostfwd=tcp:name:80"),
+             ({"hostfwd": [(False, "::1", 80, "", 80)]}, "both be IPv4 or IPv6"),
              ({"hostfwd": [(True, "", 99999, "", 80)]}, "hostfwd=udp::99999")]
     for values, word in cases:
         with NetGuest(net_config(**values)) as g:
@@ -258,6 +269,7 @@ def orderly_end():
 if __name__ == "__main__":
     tap.main(config_and_features, dhcp_gives_the_lease, other_network, arp_and_ping,
              dns_goes_to_the_host_server, tcp_from_a_host_server, tcp_offload,
-             refused_port_is_refused, hostfwd_tcp_and_udp, hostfwd_taken_port_is_named,
+             refused_port_is_refused, hostfwd_tcp_and_udp,
+             hostfwd_ipv6_reaches_for_the_guest, hostfwd_taken_port_is_named,
              bad_configuration_is_named, restrict_blocks_the_outside, ipv6_router_advertisement,
              link_down_and_up, information, legacy_header, orderly_end)

@@ -64,13 +64,14 @@ int show_help(struct parse *c, const char *arg);
 int show_version(struct parse *c, const char *arg);
 int show_markdown(struct parse *c, const char *arg);
 /* chardev.c: */
+int set_chardev(struct parse *c, const char *arg);
+/* chardev-users.c: */
 int set_serial(struct parse *c, const char *arg);
 int set_parallel(struct parse *c, const char *arg);
 int set_monitor(struct parse *c, const char *arg);
 int set_qmp(struct parse *c, const char *arg);
 int set_qmp_pretty(struct parse *c, const char *arg);
 int set_mon(struct parse *c, const char *arg);
-int set_chardev(struct parse *c, const char *arg);
 /* disk.c, blockdev.c: */
 int set_drive(struct parse *c, const char *arg);
 int set_blockdev(struct parse *c, const char *arg);

@@ -73,7 +73,7 @@ int plan_parse_to(struct plan *p, int argc, char **argv, FILE *out, char *err, s
 /* Every field of a finished plan that is not at its neutral value, one "key=value" per line. */
 void plan_dump(const struct plan *p, FILE *out);
 
-/* Resolution, after the last option (resolve.c, disk.c, net.c, chardev.c). 0 or -1. */
+/* Resolution, after the last option (resolve.c, disk.c, net.c, chardev-users.c). 0 or -1. */
 int parse_resolve(struct parse *c);
 int disk_resolve(struct parse *c);
 int net_resolve(struct parse *c);

@@ -79,6 +79,11 @@ static const char *image_format(const unsigned char *h, ssize_t n)
     return NULL;
 }
 
+static const char *disk_opt(const struct plan_disk *d)
+{
+    return d->blockdev ? "-blockdev filename=" : "-drive file=";
+}
+
 static int check_format(const struct plan_disk *d, int fd)
 {
     unsigned char head[4096] __attribute__((aligned(4096))); /* O_DIRECT */
@@ -90,13 +95,13 @@ static int check_format(const struct plan_disk *d, int fd)
         return 0;
     n = pread(fd, head, sizeof(head), 0);
     if (n < 0)
-        return fail("-drive file=", d->file, "cannot read", errno);
+        return fail(disk_opt(d), d->file, "cannot read", errno);
     format = image_format(head, n);
     if (!format)
         return 0;
     snprintf(what, sizeof(what), "image format '%s' is not built (format=raw uses it as it is)",
              format);
-    return fail("-drive file=", d->file, what, 0);
+    return fail(disk_opt(d), d->file, what, 0);
 }
 
 static int disk_size(const struct plan_disk *d, int fd, const struct stat *st, uint64_t *size)
@@ -104,9 +109,9 @@ static int disk_size(const struct plan_disk *d, int fd, const struct stat *st, u
     if (S_ISREG(st->st_mode)) {
         *size = (uint64_t)st->st_size;
     } else if (!S_ISBLK(st->st_mode)) {
-        return fail("-drive file=", d->file, "not a regular file or block device", 0);
+        return fail(disk_opt(d), d->file, "not a regular file or block device", 0);
     } else if (ioctl(fd, BLKGETSIZE64, size)) {
-        return fail("-drive file=", d->file, "cannot read its size", errno);
+        return fail(disk_opt(d), d->file, "cannot read its size", errno);
     }
     return 0;
 }
@@ -116,7 +121,7 @@ static int open_disk(struct plan_disk *d)
     bool direct = !strcmp(d->cache, "none") || !strcmp(d->cache, "directsync");
     int flags = (d->readonly ? O_RDONLY : O_RDWR) | (direct ? O_DIRECT : 0);
     struct stat st;
-    int fd = open_checked("-drive file=", d->file, flags, &st);
+    int fd = open_checked(disk_opt(d), d->file, flags, &st);
 
     if (fd < 0)
         return -1;

@@ -41,6 +41,7 @@ struct plan_disk {    /* -drive or -blockdev, seen by the guest through a virtio
     int pci_fn;
     bool disable_legacy, disable_modern;
     bool used;         /* has a device (always true in a finished plan) */
+    bool blockdev;     /* named by -blockdev, for error lines */
     bool format_given; /* false: plan_open_files refuses an image that is not raw by its header */
     int fd;            /* plan_open_files; O_RDWR, or O_RDONLY when readonly. -1 before */
     uint64_t size;     /* bytes, set by plan_open_files */

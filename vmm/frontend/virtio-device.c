@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The device status machine, feature negotiation and configuration space (virtio 1.2 sections 2.1,
- * 2.2, 2.5). A guest that breaks the rules gets DEVICE_NEEDS_RESET, nothing else. Must never wait for
- * a back end longer than the front end's own deadline.
+ * 2.2, 2.5). A guest that breaks the rules gets DEVICE_NEEDS_RESET, nothing else. Must never wait
+ * for a back end longer than the front end's own deadline.
  */
 #include "vmm/frontend/virtio-pci.h"
 
@@ -15,7 +15,7 @@
 /* Ring and transport features that may be passed on. Not: RING_PACKED, ACCESS_PLATFORM, SR_IOV,
  * NOTIFICATION_DATA, RING_RESET, which this transport does not have. */
 #define TRANSPORT_FEATURES                                                                         \
-    (BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |  \
+    (BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) | \
      BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_IN_ORDER) |             \
      BIT(VIRTIO_F_ORDER_PLATFORM))
 
@@ -34,7 +34,8 @@ void virtio_needs_reset(struct virtio_dev *d, const char *why)
     virtio_config_interrupt(d);
 }
 
-/* ---- rings ------------------------------------------------------------------------------------- */
+/* ---- rings -------------------------------------------------------------------------------------
+ */
 
 static uint64_t used_len(const struct virtio_queue *q)
 {
@@ -79,7 +80,8 @@ static bool queues_take(struct virtio_dev *d)
     return true;
 }
 
-/* ---- status ------------------------------------------------------------------------------------- */
+/* ---- status -------------------------------------------------------------------------------------
+ */
 
 static bool features_ok(const struct virtio_dev *d)
 {
@@ -146,7 +148,8 @@ void virtio_status_set(struct virtio_dev *d, uint8_t status, bool legacy)
         driver_ok(d);
 }
 
-/* ---- configuration space ------------------------------------------------------------------------ */
+/* ---- configuration space ------------------------------------------------------------------------
+ */
 
 uint64_t virtio_config_read(struct virtio_dev *d, uint64_t off, unsigned size)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Interrupt routes of a virtio function: one call eventfd per queue and one for the configuration,
- * each with the message (MSI-X) or ISR bit (INTx) it stands for. A device process writes its eventfd
- * and chooses neither. Must never deliver an interrupt but through an eventfd.
+ * each with the message (MSI-X) or ISR bit (INTx) it stands for. A device process writes its
+ * eventfd and chooses neither. Must never deliver an interrupt but through an eventfd.
  */
 #include "vmm/frontend/virtio-pci.h"
 
@@ -69,8 +69,8 @@ static void route_publish(struct abi_irq_route *s, const struct abi_irq_route *r
     __atomic_store_n(&s->seq, seq + 1, __ATOMIC_SEQ_CST);
 }
 
-/* The worker sets pending, then looks at the route again; we change the route, then look at pending.
- * One of the two sees the other, so a masked interrupt is never lost. */
+/* The worker sets pending, then looks at the route again; we change the route, then look at
+ * pending. One of the two sees the other, so a masked interrupt is never lost. */
 static void pending_flush(struct virtio_dev *d, unsigned i)
 {
     struct abi_irq_route *s = shared_route(d, i);

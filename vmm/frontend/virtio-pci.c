@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PCI face of a virtio device: IDs, BARs, capabilities (virtio 1.2 section 4.1.4), and which part
- * of a BAR the cpu-worker serves alone. Must never interpret a register: the layouts are in
+ * The PCI face of a virtio device: IDs, BARs, capabilities (virtio 1.2 section 4.1.4), and which
+ * part of a BAR the cpu-worker serves alone. Must never interpret a register: the layouts are in
  * virtio-modern.c and virtio-legacy.c.
  */
 #include "vmm/frontend/virtio-pci.h"
@@ -27,7 +27,8 @@ static uint32_t notify_len(const struct virtio_dev *d)
     return d->type->queues * VIRTIO_NOTIFY_STEP;
 }
 
-/* ---- BAR accesses that came through the vmm ------------------------------------------------------ */
+/* ---- BAR accesses that came through the vmm
+ * ------------------------------------------------------ */
 
 static uint64_t bar_read(struct pci_dev *p, unsigned bar, uint64_t off, unsigned size)
 {
@@ -69,19 +70,23 @@ static int bar_map(struct pci_dev *p, unsigned bar, uint64_t base, struct addr_m
 
     if (bar == VIRTIO_BAR_LEGACY) { /* the doorbell is served in place, the rest here */
         r = addr_map_io_add(m, base, VIRTIO_PCI_QUEUE_NOTIFY, ABI_MAP_MAILBOX, 0, 0);
-        r = r ? r : addr_map_io_add(m, base + VIRTIO_PCI_QUEUE_NOTIFY, 2, ABI_MAP_KICK, d->kick0,
-                                    d->type->queues);
-        return r ? r : addr_map_io_add(m, base + VIRTIO_PCI_STATUS, size - VIRTIO_PCI_STATUS,
-                                       ABI_MAP_MAILBOX, 0, 0);
+        r = r ? r
+              : addr_map_io_add(m, base + VIRTIO_PCI_QUEUE_NOTIFY, 2, ABI_MAP_KICK, d->kick0,
+                                d->type->queues);
+        return r ? r
+                 : addr_map_io_add(m, base + VIRTIO_PCI_STATUS, size - VIRTIO_PCI_STATUS,
+                                   ABI_MAP_MAILBOX, 0, 0);
     }
     r = addr_map_mem_add(m, base, VIRTIO_AT_ISR, ABI_MAP_MAILBOX, 0, 0);
     r = r ? r : addr_map_mem_add(m, base + VIRTIO_AT_ISR, 1, ABI_MAP_ISR, d->isr_slot, 0);
     r = r ? r : addr_map_mem_add(m, base + VIRTIO_AT_DEVICE, 0x1000, ABI_MAP_MAILBOX, 0, 0);
-    return r ? r : addr_map_mem_add(m, base + VIRTIO_AT_NOTIFY, notify_len(d), ABI_MAP_KICK,
-                                    d->kick0, d->type->queues);
+    return r ? r
+             : addr_map_mem_add(m, base + VIRTIO_AT_NOTIFY, notify_len(d), ABI_MAP_KICK, d->kick0,
+                                d->type->queues);
 }
 
-/* ---- VIRTIO_PCI_CAP_PCI_CFG (section 4.1.4.9): BAR access through configuration space --------------- */
+/* ---- VIRTIO_PCI_CAP_PCI_CFG (section 4.1.4.9): BAR access through configuration space
+ * --------------- */
 
 static bool window_get(struct pci_dev *p, unsigned reg, unsigned size, unsigned *bar, uint32_t *off,
                        uint32_t *len)
@@ -148,7 +153,8 @@ static const struct pci_ops virtio_pci_ops = {
     .reset = reset,
 };
 
-/* ---- construction -------------------------------------------------------------------------------- */
+/* ---- construction
+ * -------------------------------------------------------------------------------- */
 
 static unsigned structure_cap(struct pci_dev *p, uint8_t type, uint32_t at, uint32_t len,
                               unsigned cap_len)
@@ -173,8 +179,8 @@ static void modern_caps(struct virtio_dev *d)
     structure_cap(p, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_AT_ISR, 1, CAP_BASE_LEN);
     structure_cap(p, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_AT_DEVICE, d->type->config_len,
                   CAP_BASE_LEN);
-    cap = structure_cap(p, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_AT_NOTIFY, notify_len(d),
-                        CAP_LONG_LEN);
+    cap =
+        structure_cap(p, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_AT_NOTIFY, notify_len(d), CAP_LONG_LEN);
     pci_put32(p->cfg + cap + CAP_BASE_LEN, VIRTIO_NOTIFY_STEP);
     cap = structure_cap(p, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, CAP_LONG_LEN);
     p->cfg[cap + offsetof(struct virtio_pci_cap, bar)] = 0;
@@ -183,8 +189,8 @@ static void modern_caps(struct virtio_dev *d)
     d->cfg_cap = (uint8_t)cap;
 }
 
-/* Section 4.1.2: 0x1040 + device ID for modern devices; transitional ones have IDs and a subsystem ID
- * of their own, and revision 0. */
+/* Section 4.1.2: 0x1040 + device ID for modern devices; transitional ones have IDs and a subsystem
+ * ID of their own, and revision 0. */
 static void function_make(struct virtio_dev *d)
 {
     const struct virtio_type *t = d->type;

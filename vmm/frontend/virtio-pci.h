@@ -51,17 +51,17 @@ struct virtio_dev {
     struct pci_dev pci;
     struct vm *vm;
     const struct virtio_type *type;
-    char id[64];       /* role id: names the back end */
+    char id[64]; /* role id: names the back end */
     char qdev_id[64];
     bool legacy, modern;
 
     struct vu_frontend fe;
-    int be_req_fd;     /* BACKEND_REQ descriptor in the loop, -1 none */
-    uint64_t offer;    /* features shown to the driver */
-    bool failed;       /* the back end was given up */
+    int be_req_fd;  /* BACKEND_REQ descriptor in the loop, -1 none */
+    uint64_t offer; /* features shown to the driver */
+    bool failed;    /* the back end was given up */
 
     uint8_t status, generation;
-    bool live;         /* DRIVER_OK and the rings are valid: a back end must be running them */
+    bool live; /* DRIVER_OK and the rings are valid: a back end must be running them */
     uint64_t driver_features;
     uint32_t offer_select, driver_select;
     uint16_t queue_select, config_vector;
@@ -86,8 +86,9 @@ int virtio_pci_add(struct virtio_dev *d, struct vm *vm, struct pci_bus *bus,
                    const struct virtio_type *type, const char *id, const char *qdev_id,
                    const struct virtio_place *at, char *err, size_t errlen);
 void *virtio_guest_memory(struct virtio_dev *d, uint64_t gpa, uint64_t len);
-void virtio_kick(struct virtio_dev *d, unsigned queue); /* notify register reached through the vmm */
-uint8_t virtio_isr_take(struct virtio_dev *d);          /* read and clear */
+void virtio_kick(struct virtio_dev *d,
+                 unsigned queue);              /* notify register reached through the vmm */
+uint8_t virtio_isr_take(struct virtio_dev *d); /* read and clear */
 
 /* virtio-modern.c, virtio-legacy.c: the two register layouts. */
 uint64_t virtio_common_read(struct virtio_dev *d, uint64_t off, unsigned size);
@@ -99,7 +100,8 @@ uint32_t virtio_legacy_io_size(const struct virtio_dev *d);
 /* virtio-device.c: the status machine (section 2.1). */
 void virtio_status_set(struct virtio_dev *d, uint8_t status, bool legacy);
 void virtio_reset(struct virtio_dev *d);
-void virtio_needs_reset(struct virtio_dev *d, const char *why); /* the guest's fault, or device lost */
+void virtio_needs_reset(struct virtio_dev *d,
+                        const char *why); /* the guest's fault, or device lost */
 uint64_t virtio_offer(const struct virtio_dev *d);
 uint64_t virtio_config_read(struct virtio_dev *d, uint64_t off, unsigned size);
 void virtio_config_write(struct virtio_dev *d, uint64_t off, unsigned size, uint64_t value);

@@ -29,8 +29,8 @@ const struct virtio_type virtio_type_blk = {
                 BIT(VIRTIO_BLK_F_WRITE_ZEROES),
 };
 
-/* Receive and transmit queue: no CTRL_VQ and nothing that depends on it. Configuration: mac, status,
- * max_virtqueue_pairs, mtu. */
+/* Receive and transmit queue: no CTRL_VQ and nothing that depends on it. Configuration: mac,
+ * status, max_virtqueue_pairs, mtu. */
 const struct virtio_type virtio_type_net = {
     .id = VIRTIO_ID_NET,
     .legacy_pci_id = 0x1000,
@@ -45,6 +45,5 @@ const struct virtio_type virtio_type_net = {
                 BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) |
                 BIT(VIRTIO_NET_F_GUEST_UFO) | BIT(VIRTIO_NET_F_HOST_TSO4) |
                 BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) |
-                BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_MRG_RXBUF) |
-                BIT(VIRTIO_NET_F_STATUS),
+                BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_STATUS),
 };

@@ -60,7 +60,8 @@ static bool same(const struct addr_map *m, const struct abi_addr_map *s)
 
 void addr_map_publish(const struct addr_map *m, struct abi_addr_map *shared)
 {
-    /* The worker only reads this table, but it could write it: the low bit is set, not inherited. */
+    /* The worker only reads this table, but it could write it: the low bit is set, not inherited.
+     */
     uint32_t seq = __atomic_load_n(&shared->seq, __ATOMIC_RELAXED) | 1u;
 
     if (same(m, shared))

@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PAGE         4096u
-#define LOADER_NONE  0xff /* type_of_loader: no number assigned */
-#define E820_RAM     1
+#define PAGE          4096u
+#define LOADER_NONE   0xff /* type_of_loader: no number assigned */
+#define E820_RAM      1
 #define E820_RESERVED 2
-#define CHUNK        (16u << 20)
+#define CHUNK         (16u << 20)
 
 static int file_size(int fd, const char *name, uint64_t *size, char *err, size_t errlen)
 {
@@ -89,9 +89,9 @@ static int initrd_place(struct linux_image *im, const struct linux_memory *mem, 
     if ((uint64_t)im->hdr.initrd_addr_max + 1 < top)
         top = (uint64_t)im->hdr.initrd_addr_max + 1;
     if (im->initrd_len > top || ((top - im->initrd_len) & ~(uint64_t)(PAGE - 1)) < kernel_end) {
-        snprintf(err, errlen, "%s: an initrd of %llu MiB does not fit beside the kernel in %llu MiB",
-                 im->initrd, (unsigned long long)(im->initrd_len >> 20),
-                 (unsigned long long)(top >> 20));
+        snprintf(err, errlen,
+                 "%s: an initrd of %llu MiB does not fit beside the kernel in %llu MiB", im->initrd,
+                 (unsigned long long)(im->initrd_len >> 20), (unsigned long long)(top >> 20));
         return -ENOMEM;
     }
     im->initrd_gpa = (top - im->initrd_len) & ~(uint64_t)(PAGE - 1);
@@ -130,8 +130,8 @@ unsigned linux_e820_build(const struct linux_memory *mem, struct boot_e820_entry
     unsigned n = 0;
 
     e[n++] = (struct boot_e820_entry){0, 0x9fc00, E820_RAM};
-    e[n++] = (struct boot_e820_entry){0x9fc00, 0x400, E820_RESERVED};    /* EBDA */
-    e[n++] = (struct boot_e820_entry){0xf0000, 0x10000, E820_RESERVED};  /* firmware tables */
+    e[n++] = (struct boot_e820_entry){0x9fc00, 0x400, E820_RESERVED};   /* EBDA */
+    e[n++] = (struct boot_e820_entry){0xf0000, 0x10000, E820_RESERVED}; /* firmware tables */
     e[n++] = (struct boot_e820_entry){0x100000, mem->low - 0x100000, E820_RAM};
     if (mem->high)
         e[n++] = (struct boot_e820_entry){0x100000000ull, mem->high, E820_RAM};

@@ -14,12 +14,12 @@
 #include "ipc/abi/vcpu-state.h"
 
 /* Where the boot data lies; all of it is ordinary RAM to the kernel, below the EBDA. */
-#define LINUX_GDT        0x7000u
-#define LINUX_STACK      0x8FF0u
-#define LINUX_ZERO_PAGE  0x10000u
-#define LINUX_CMDLINE    0x20000u
+#define LINUX_GDT         0x7000u
+#define LINUX_STACK       0x8FF0u
+#define LINUX_ZERO_PAGE   0x10000u
+#define LINUX_CMDLINE     0x20000u
 #define LINUX_CMDLINE_MAX 0x10000u
-#define LINUX_PAGETABLES 0x40000u /* 6 pages: 4 GiB mapped one to one */
+#define LINUX_PAGETABLES  0x40000u /* 6 pages: 4 GiB mapped one to one */
 
 #define LINUX_SEGMENTS_MAX 16
 #define LINUX_E820_MAX     8
@@ -30,9 +30,9 @@ struct linux_segment {
 };
 struct linux_image {
     enum linux_kind kind;
-    int kernel_fd, initrd_fd; /* stay open: a reset reads them again; -1 none */
+    int kernel_fd, initrd_fd;      /* stay open: a reset reads them again; -1 none */
     char kernel[512], initrd[512]; /* for messages */
-    struct setup_header hdr;  /* copied once at open, validated, then used */
+    struct setup_header hdr;       /* copied once at open, validated, then used */
     bool entry64;
     uint64_t load, init_size; /* where the kernel goes and what it needs until it has read e820 */
     uint64_t entry;
@@ -41,13 +41,14 @@ struct linux_image {
     uint64_t initrd_gpa, initrd_len;
     char cmdline[4096];
 };
-struct linux_memory { /* guest memory as the loader needs it */
+struct linux_memory {   /* guest memory as the loader needs it */
     uint64_t low, high; /* RAM below and from 4 GiB */
     void *opaque;
     void *(*ram)(void *opaque, uint64_t gpa, uint64_t len);
 };
 
-/* Checks both files and chooses all addresses. fds stay the caller's. 0, or -errno with one line. */
+/* Checks both files and chooses all addresses. fds stay the caller's. 0, or -errno with one line.
+ */
 int linux_image_open(struct linux_image *im, int kernel_fd, const char *kernel, int initrd_fd,
                      const char *initrd, const char *append, const struct linux_memory *mem,
                      char *err, size_t errlen);

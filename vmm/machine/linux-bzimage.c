@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HDR_AT      0x1f1u
-#define HDR_MAGIC   0x53726448u /* "HdrS" */
-#define OLDEST      0x206u      /* cmdline_size; older kernels are from before 2007 */
-#define LOW_LOAD    0x100000u
-#define SETUP_MIN   4u /* setup_sects 0 means 4 */
+#define HDR_AT    0x1f1u
+#define HDR_MAGIC 0x53726448u /* "HdrS" */
+#define OLDEST    0x206u      /* cmdline_size; older kernels are from before 2007 */
+#define LOW_LOAD  0x100000u
+#define SETUP_MIN 4u /* setup_sects 0 means 4 */
 
 static int refuse(const struct linux_image *im, char *err, size_t errlen, const char *why)
 {
@@ -66,8 +66,8 @@ static int load_choose(struct linux_image *im, uint64_t file_len, const struct l
     }
     if (im->init_size < file_len)
         im->init_size = file_len;
-    if (movable && (im->load < LOW_LOAD || im->load > mem->low ||
-                    im->init_size > mem->low - im->load))
+    if (movable &&
+        (im->load < LOW_LOAD || im->load > mem->low || im->init_size > mem->low - im->load))
         im->load = align_up(LOW_LOAD, align);
     if (im->load < LOW_LOAD)
         return refuse(im, err, errlen, "its load address is below 1 MiB");

@@ -53,8 +53,7 @@ static int segments_take(struct linux_image *im, const uint8_t *head, const Elf6
             return refuse(im, err, errlen, "too many segments");
         if (!segment_ok(&p, file_size, mem))
             return refuse(im, err, errlen, "a segment does not fit into the file or into memory");
-        im->seg[im->n_seg++] =
-            (struct linux_segment){p.p_offset, p.p_filesz, p.p_paddr, p.p_memsz};
+        im->seg[im->n_seg++] = (struct linux_segment){p.p_offset, p.p_filesz, p.p_paddr, p.p_memsz};
         lo = p.p_paddr < lo ? p.p_paddr : lo;
         hi = p.p_paddr + p.p_memsz > hi ? p.p_paddr + p.p_memsz : hi;
     }

@@ -14,14 +14,14 @@
 #define ATTR_TSS    (0xbu | ABI_SEG_P)
 #define ATTR_LDT    (0x2u | ABI_SEG_P)
 
-#define CR0_PE    0x1u
-#define CR0_ET    0x10u
-#define CR0_PG    0x80000000u
-#define CR4_PAE   0x20u
-#define EFER_LME  0x100u
-#define EFER_LMA  0x400u
-#define REG_RSP   4
-#define REG_RSI   6
+#define CR0_PE   0x1u
+#define CR0_ET   0x10u
+#define CR0_PG   0x80000000u
+#define CR4_PAE  0x20u
+#define EFER_LME 0x100u
+#define EFER_LMA 0x400u
+#define REG_RSP  4
+#define REG_RSI  6
 
 /* MTRRs as firmware leaves them: write-back by default, the VGA hole uncached. */
 static void mtrr_set(struct abi_vcpu_state *v)
@@ -56,9 +56,8 @@ void linux_vcpu_state(const struct linux_image *im, struct abi_vcpu_state *v)
     linux_vcpu_reset(v);
     for (unsigned s = ABI_ES; s <= ABI_GS; s++)
         v->seg[s] = (struct abi_segment){.selector = 0x18, .attr = ATTR_DATA, .limit = 0xffffffff};
-    v->seg[ABI_CS] = (struct abi_segment){.selector = 0x10,
-                                          .attr = im->entry64 ? ATTR_CODE64 : ATTR_CODE32,
-                                          .limit = 0xffffffff};
+    v->seg[ABI_CS] = (struct abi_segment){
+        .selector = 0x10, .attr = im->entry64 ? ATTR_CODE64 : ATTR_CODE32, .limit = 0xffffffff};
     v->gdtr = (struct abi_dtable){.base = LINUX_GDT, .limit = 4 * 8 - 1};
     v->idtr.limit = 0; /* interrupts stay off until the kernel has a table of its own */
     v->gpr[REG_RSP] = LINUX_STACK;

@@ -52,16 +52,17 @@ struct machine *machine_get(void);
 /* Host address of guest memory [gpa, gpa + len) inside one stretch of RAM, else NULL. */
 void *machine_ram(struct machine *m, uint64_t gpa, uint64_t len);
 /* PIRQA-D of a slot's pin (0 = INTA#), swizzled as on the PIIX3 boards, and the GSI it is wired to.
- * The wiring is fixed (10, 10, 11, 11): one number serves the PIC and the IOAPIC alike, and it is the
- * one in the interrupt line register, the ACPI _PRT, the MP table and struct abi_isr. */
+ * The wiring is fixed (10, 10, 11, 11): one number serves the PIC and the IOAPIC alike, and it is
+ * the one in the interrupt line register, the ACPI _PRT, the MP table and struct abi_isr. */
 unsigned machine_pirq(unsigned slot, unsigned pin);
 uint8_t machine_pirq_gsi(unsigned pirq);
 
-void piix_init(struct machine *m);                               /* 00:00.0, 00:01.0, 00:01.3 */
+void piix_init(struct machine *m); /* 00:00.0, 00:01.0, 00:01.3 */
 int machine_devices_build(struct machine *m, char *err, size_t errlen); /* disks and cards */
 struct virtio_dev *machine_virtio_find(struct machine *m, const char *id);
 
-/* MP tables: floating pointer at the start of buf, which the guest sees at gpa. Bytes used, 0 = room. */
+/* MP tables: floating pointer at the start of buf, which the guest sees at gpa. Bytes used, 0 =
+ * room. */
 size_t smp_tables_build(uint8_t *buf, uint32_t gpa, size_t room, unsigned cpus);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the plan's disks and network cards to functions on the bus. Cards come first, then disks, from
- * slot 3 on, as on QEMU's `pc`; addresses the user chose are taken before any is given out.
+ * From the plan's disks and network cards to functions on the bus. Cards come first, then disks,
+ * from slot 3 on, as on QEMU's `pc`; addresses the user chose are taken before any is given out.
  */
 #include "vmm/machine/machine.h"
 

@@ -102,7 +102,8 @@ int machine_build(struct vm *vm, char *err, size_t errlen)
     return r ? r : image_build(m, err, errlen);
 }
 
-/* What a BIOS leaves in its data area, as far as kernels look: EBDA segment, base memory, COM ports. */
+/* What a BIOS leaves in its data area, as far as kernels look: EBDA segment, base memory, COM
+ * ports. */
 static void bios_data_write(struct machine *m)
 {
     static const uint16_t com[4] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};

@@ -55,10 +55,9 @@ void pci_dev_init(struct pci_dev *d, const struct pci_ops *ops, void *opaque, co
     pci_put16(d->cfg + PCI_CLASS_DEVICE, (uint16_t)(cls >> 8));
     pci_put16(d->wmask + PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
                                           PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
-    pci_put16(d->w1c + PCI_STATUS,
-              PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT | PCI_STATUS_REC_TARGET_ABORT |
-                  PCI_STATUS_REC_MASTER_ABORT | PCI_STATUS_SIG_SYSTEM_ERROR |
-                  PCI_STATUS_DETECTED_PARITY);
+    pci_put16(d->w1c + PCI_STATUS, PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT |
+                                       PCI_STATUS_REC_TARGET_ABORT | PCI_STATUS_REC_MASTER_ABORT |
+                                       PCI_STATUS_SIG_SYSTEM_ERROR | PCI_STATUS_DETECTED_PARITY);
     d->wmask[PCI_CACHE_LINE_SIZE] = 0xff;
     d->wmask[PCI_LATENCY_TIMER] = 0xff;
     d->wmask[PCI_INTERRUPT_LINE] = 0xff;
@@ -71,7 +70,8 @@ void pci_dev_subsystem(struct pci_dev *d, uint16_t vendor, uint16_t device)
 }
 
 /* PCI 3.0 section 6.2.5.1: the low bits of a BAR are read-only; their number tells its size. */
-void pci_dev_bar(struct pci_dev *d, unsigned i, enum pci_bar_kind kind, bool prefetch, uint32_t size)
+void pci_dev_bar(struct pci_dev *d, unsigned i, enum pci_bar_kind kind, bool prefetch,
+                 uint32_t size)
 {
     unsigned reg = PCI_BASE_ADDRESS_0 + 4 * i;
 
@@ -232,7 +232,7 @@ void pci_cfg_write(struct pci_bus *b, uint32_t addr, unsigned size, uint32_t val
         uint8_t *c = &d->cfg[reg + i];
 
         *c = (uint8_t)((*c & ~d->wmask[reg + i]) | (v & d->wmask[reg + i]));
-        *c &= (uint8_t)~(v & d->w1c[reg + i]);
+        *c &= (uint8_t) ~(v & d->w1c[reg + i]);
     }
     if (touches(reg, size, PCI_COMMAND, 2) || touches(reg, size, PCI_BASE_ADDRESS_0, 24))
         pci_bus_remap(b);

@@ -65,7 +65,7 @@ struct pci_dev {
 struct pci_bus {
     unsigned n;
     struct pci_dev *dev[PCI_FUNCTIONS_MAX]; /* sorted by devfn */
-    struct addr_map fixed; /* entries that are always there: RAM */
+    struct addr_map fixed;                  /* entries that are always there: RAM */
     struct abi_addr_map *shared;
     uint64_t next_mem, next_io; /* assignment cursors */
 };
@@ -75,7 +75,8 @@ void pci_bus_init(struct pci_bus *b, struct abi_addr_map *shared);
 void pci_dev_init(struct pci_dev *d, const struct pci_ops *ops, void *opaque, const char *name,
                   uint16_t vendor, uint16_t device, uint32_t cls, uint8_t revision);
 void pci_dev_subsystem(struct pci_dev *d, uint16_t vendor, uint16_t device);
-void pci_dev_bar(struct pci_dev *d, unsigned i, enum pci_bar_kind kind, bool prefetch, uint32_t size);
+void pci_dev_bar(struct pci_dev *d, unsigned i, enum pci_bar_kind kind, bool prefetch,
+                 uint32_t size);
 /* Appends a capability of len bytes (its two header bytes are filled in): offset in cfg. */
 unsigned pci_dev_cap(struct pci_dev *d, uint8_t cap_id, unsigned len);
 /* MSI-X with its table at offset 0 of the BAR and the PBA in the second half. */

@@ -7,11 +7,11 @@
 
 #include <string.h>
 
-#define MPF_LEN   16u
-#define MPC_LEN   44u
-#define BUS_PCI   0
-#define BUS_ISA   1
-#define IOAPIC_ID 0
+#define MPF_LEN          16u
+#define MPC_LEN          44u
+#define BUS_PCI          0
+#define BUS_ISA          1
+#define IOAPIC_ID        0
 #define FLAGS_DEFAULT    0
 #define FLAGS_LEVEL_HIGH 0x000d
 
@@ -34,7 +34,8 @@ static void put(struct writer *w, const void *b, size_t n)
 
 static void cpu_put(struct writer *w, unsigned id)
 {
-    uint8_t e[20] = {MP_CPU, (uint8_t)id, 0x14, (uint8_t)(id ? 1 : 3)}; /* enabled, boot processor */
+    uint8_t e[20] = {MP_CPU, (uint8_t)id, 0x14,
+                     (uint8_t)(id ? 1 : 3)}; /* enabled, boot processor */
 
     pci_put32(e + 4, 0x600);
     pci_put32(e + 8, 0x201); /* FPU, APIC */

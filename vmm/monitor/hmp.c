@@ -100,7 +100,10 @@ static void hmp_event(void *opaque, enum chr_event ev)
             say(h, "\r\n", 2);
         if (!h->greeted)
             greet(h);
-        hmp_edit_redraw(&h->edit, say, h);
+        if (h->edit.len)
+            hmp_edit_redraw(&h->edit, say, h); /* the line that was left half written */
+        else
+            prompt(h);
     } else if (ev == CHR_FOCUS_OUT) {
         say(h, "\r\n", 2);
     } else if (ev == CHR_CLOSED) {

@@ -159,7 +159,8 @@ int query_block(struct qmp_call *c)
         jw_bool(c->out, "locked", false);
         jw_bool(c->out, "removable", false);
         block_inserted(c->out, d);
-        jw_string(c->out, "qdev", d->qdev_id);
+        if (d->qdev_id[0])
+            jw_string(c->out, "qdev", d->qdev_id);
         jw_string(c->out, "type", "unknown");
         jw_end_object(c->out);
     }

@@ -145,13 +145,14 @@ int sp_broker(const char *path)
     sigaction(SIGCHLD, &sa, NULL);
     for (;;) {
         int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int err = conn < 0 ? errno : 0;
 
         sessions_reap();
         if (conn >= 0) {
             connection_serve(fd, conn);
             close(conn);
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            log_error("accept: %s", strerror(errno));
+        } else if (err != EINTR && err != ECONNABORTED) {
+            log_error("accept: %s", strerror(err));
             return 1;
         }
     }

@@ -83,6 +83,16 @@ static void vm_name(const struct spawner *sp, char *out, size_t len)
     }
 }
 
+static void leaves_remove(const struct spawner *sp)
+{
+    char name[16];
+
+    for (unsigned i = 0; i < SPAWN_ROLES_MAX; i++) {
+        snprintf(name, sizeof(name), "r%u", i);
+        (void)unlinkat(sp->cgroup_fd, name, AT_REMOVEDIR);
+    }
+}
+
 void sp_cgroup_create(struct spawner *sp)
 {
     const char *root = hierarchy_find();
@@ -101,6 +111,7 @@ void sp_cgroup_create(struct spawner *sp)
     }
     sp->cgroup_fd = openat(sp->cgroup_parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (sp->cgroup_fd >= 0) {
+        leaves_remove(sp); /* of a spawner that was killed; an old leaf may have old limits */
         (void)attr_write(sp->cgroup_fd, "cgroup.subtree_control", "+pids");
     }
 }
@@ -131,10 +142,7 @@ void sp_cgroup_remove(struct spawner *sp)
     if (sp->cgroup_fd < 0) {
         return;
     }
-    for (unsigned i = 0; i < sp->plan.roles; i++) {
-        snprintf(name, sizeof(name), "r%u", i);
-        (void)unlinkat(sp->cgroup_fd, name, AT_REMOVEDIR);
-    }
+    leaves_remove(sp);
     vm_name(sp, name, sizeof(name));
     (void)unlinkat(sp->cgroup_parent_fd, name, AT_REMOVEDIR);
 }

@@ -101,8 +101,11 @@ void sup_child_bury(struct child *c, int status, bool known)
         child_log_read(c);
     ipc_timer_set(&c->timer, 0);
     incarnation_close(c);
-    if (c->state == CHILD_DEAD && c->sup->stopping)
+    if (c->state == CHILD_DEAD && c->sup->stopping) {
+        if (c->cause == CAUSE_NONE) /* maybe the very reason why everything ends */
+            crash_record(c, status, known);
         child_move(c, CEV_STOP);
+    }
     if (c->state == CHILD_STOPPING) {
         child_log_flush_held(c);
         child_move(c, CEV_REAPED);

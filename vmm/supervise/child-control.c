@@ -111,7 +111,8 @@ static void on_device_event(struct child *c, const Ctl__DeviceEvent *m)
     if (!ipc_ratelimit_ok(&c->event_limit, 10, 1))
         return;
     snprintf(text, sizeof(text), "%s%s%s", m->name, m->detail ? ": " : "", m->detail ? m->detail : "");
-    log_child_text(c, IPC_LOG_WARN, text);
+    if (!c->sup->starting) /* at start-up its own error line says the same */
+        log_child_text(c, IPC_LOG_WARN, text);
     device_event_record(c, m->name, m->detail ? m->detail : "");
 }
 
@@ -170,8 +171,6 @@ static int receive_one(struct child *c)
 
     if (r == -EAGAIN)
         return 0;
-    if (r == 1 && c->state == CHILD_STOPPING)
-        return 1; /* it may still answer an old heartbeat; nothing it says counts */
     if (r == 1)
         r = dispatch(c, type, msg) < 0 ? -EPROTO : 1;
     if (r == -EPROTO)

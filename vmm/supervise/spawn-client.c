@@ -392,6 +392,7 @@ int spawn_client_start(struct spawn_client *sc, const struct spawn_plan *plan, c
     sc->fd = sc->slot_fd = sc->pidfd = -1;
     sc->pid = 0;
     sc->sub_uid = 0;
+    sc->own_uid = getuid();
     sc->loop = NULL;
     if (spawner_reach(sc, plan, err, errlen) < 0) {
         client_drop(sc);
@@ -411,7 +412,7 @@ static uint32_t uid_translate(const struct spawn_client *sc, uint32_t uid)
     if (strcmp(sc->how, "user namespace")) {
         return uid;
     }
-    return uid ? sc->sub_uid + uid - 1 : (uint32_t)getuid();
+    return uid ? sc->sub_uid + uid - 1 : sc->own_uid;
 }
 
 /* #syscalls:vmm epoll_ctl */

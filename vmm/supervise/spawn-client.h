@@ -16,6 +16,7 @@ struct spawn_client {
     pid_t pid; /* spawner, 0 when it is the broker's child */
     const char *how; /* "root", "user namespace", "broker", "no namespace" */
     uint32_t sub_uid; /* user namespace: the host's UID behind UID 1 inside; events are translated */
+    uint32_t own_uid; /* behind UID 0 inside */
     struct ipc_loop *loop;
     int pidfd;        /* of the spawner, -1 when it is the broker's child */
     int slot_fd;      /* user namespace: holds the block of subordinate UIDs, or -1 */

@@ -98,6 +98,8 @@ static void stop_child(struct child *c)
     child_move(c, CEV_STOP);
     if (c->state != CHILD_STOPPING)
         return;
+    if (c->ctl_fd >= 0) /* nothing it says counts any more */
+        ipc_loop_del(&c->sup->vm->loop, c->ctl_fd);
     if (!serving || ctl_send(c->ctl, CTL_SHUTDOWN, &m, NULL, 0, 0) < 0)
         spawn_client_kill(&c->sup->spawn, c->role, c->generation, SIGKILL);
     if (c->backend_up)

@@ -56,7 +56,7 @@ int ack(struct fixture *f);                      /* vector, or -1; -2 if none wa
     do {                                                                                           \
         long long a_ = (long long)(a), b_ = (long long)(b);                                        \
         if (a_ != b_) {                                                                            \
-            fprintf(stderr, "%s:%d: %s is %#llx, expected %#llx\n", __FILE__, __LINE__, #a, a_, b_); \
+            fprintf(stderr, "%s:%d: %s is %#llx, not %#llx\n", __FILE__, __LINE__, #a, a_, b_);    \
             exit(1);                                                                               \
         }                                                                                          \
     } while (0)

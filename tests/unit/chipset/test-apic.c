@@ -167,6 +167,7 @@ static void test_ipi(void)
     lapic_wr(&f, 0x280, 0);
     CHECK_EQ(lapic_rd(&f, 0x280), 0);
     chipset_msi(f.cs, MSI, 0x400); /* NMI */
+    CHECK(chipset_nmi_pending(f.cs, 0));
     CHECK(chipset_nmi_take(f.cs, 0));
     CHECK(!chipset_nmi_take(f.cs, 0));
     chipset_msi(f.cs, MSI | 7 << 12, 0x55); /* nobody has ID 7 */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The address map, kicks, ISR bytes, PCI ports and the mailbox, with a thread in the vmm's place. */
+/* The address map, kicks, ISR bytes, PCI ports and the mailbox, with a thread in the vmm's place.
+ * The address map, kicks, ISR bytes, PCI ports and the mailbox, with a thread in the vmm's
+ * place. */
 #include "fixture.h"
 #include <linux/futex.h>
 #include <poll.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 16550A: FIFO, interrupts and their priority, time-out, loop-back, break, back-pressure, absence. */
+/* 16550A: FIFO, interrupts and their priority, time-out, loop-back, break, back-pressure, absence.
+ * 16550A: FIFO, interrupts and their priority, time-out, loop-back, break, back-pressure,
+ * absence. */
 #include "fixture.h"
 
 static struct fixture f;

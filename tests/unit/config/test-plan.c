@@ -141,6 +141,10 @@ static const struct line lines[] = {
     {"-kernel k -nographic -nic none -qmp unix:/tmp/q,server=on,wait=off", NULL,
      "mon0=compat_monitor0 control\nchardev0.kind=unix\nchardev0.server=on\n!chardev0.wait\n"
      "chardev1.kind=stdio\n!chardev1.mux\nserial0=serial0"},
+    {"-kernel k -nographic -nic none -serial mon:stdio", NULL,
+     "chardev0.mux=on\nmon0=serial0 readline\n!mon1\n!chardev1"},
+    {"-kernel k -nographic -nic none -serial stdio",
+     "-nographic: cannot use stdio by multiple character devices", NULL},
     {K "-serial file:/tmp/a,b -serial pty -monitor tcp:127.0.0.1:4444,server,nowait", NULL,
      "chardev0.path=/tmp/"
      "a,b\nserial0=serial0\nserial1=serial1\nchardev1.kind=pty\nchardev2.kind=tcp\n"

@@ -101,7 +101,8 @@ struct vm *fix_vm(uint64_t ram)
     if (used > 4 || ipc_loop_init(&vm->loop))
         abort();
     plan_fill(&vm->plan);
-    vm->page = mmap(NULL, sizeof(*vm->page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    vm->page =
+        mmap(NULL, sizeof(*vm->page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     vm->ram_fd = memfd_create("ram", MFD_CLOEXEC);
     if (ftruncate(vm->ram_fd, (off_t)ram))
         abort();
@@ -139,7 +140,8 @@ uint32_t fix_pci_read(struct vm *vm, unsigned slot, unsigned fn, unsigned reg, u
     return (uint32_t)fix_mbox(vm, ABI_MBOX_PCI_READ, cfg_addr(slot, fn, reg), size, 0);
 }
 
-void fix_pci_write(struct vm *vm, unsigned slot, unsigned fn, unsigned reg, unsigned size, uint32_t v)
+void fix_pci_write(struct vm *vm, unsigned slot, unsigned fn, unsigned reg, unsigned size,
+                   uint32_t v)
 {
     fix_mbox(vm, ABI_MBOX_PCI_WRITE, cfg_addr(slot, fn, reg), size, v);
 }

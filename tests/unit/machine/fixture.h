@@ -14,9 +14,10 @@ size_t fix_bzimage(uint8_t *out, uint16_t version, bool kernel64); /* returns th
 /* One mailbox request, as the cpu-worker makes it. */
 uint64_t fix_mbox(struct vm *vm, enum abi_mbox_op op, uint64_t addr, unsigned size, uint64_t value);
 uint32_t fix_pci_read(struct vm *vm, unsigned slot, unsigned fn, unsigned reg, unsigned size);
-void fix_pci_write(struct vm *vm, unsigned slot, unsigned fn, unsigned reg, unsigned size, uint32_t v);
+void fix_pci_write(struct vm *vm, unsigned slot, unsigned fn, unsigned reg, unsigned size,
+                   uint32_t v);
 const struct abi_map_entry *fix_map_find(struct vm *vm, bool io, uint64_t addr);
 uint64_t fix_eventfd_take(int fd); /* count, 0 = not signalled */
-extern unsigned fix_broken; /* calls of vm_backend_broken */
+extern unsigned fix_broken;        /* calls of vm_backend_broken */
 
 #endif

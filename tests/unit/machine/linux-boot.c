@@ -74,7 +74,8 @@ static void test_refused(void)
     longer[sizeof(longer) - 1] = 0;
     fd = fix_memfd(file, len);
     ok(linux_image_open(&im, fd, "k", -1, "", longer, &mem64, err, sizeof(err)) < 0 &&
-           strstr(err, "-append"), "command line too long");
+           strstr(err, "-append"),
+       "command line too long");
     close(fd);
 }
 
@@ -147,10 +148,17 @@ static void test_e820_high(void)
 static void test_elf(void)
 {
     static struct linux_image im;
-    Elf64_Ehdr eh = {.e_type = ET_EXEC, .e_machine = EM_X86_64, .e_entry = 0x1000000,
-                     .e_phoff = sizeof(eh), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1};
-    Elf64_Phdr ph = {.p_type = PT_LOAD, .p_offset = 4096, .p_paddr = 0x1000000,
-                     .p_filesz = 4096, .p_memsz = 8192};
+    Elf64_Ehdr eh = {.e_type = ET_EXEC,
+                     .e_machine = EM_X86_64,
+                     .e_entry = 0x1000000,
+                     .e_phoff = sizeof(eh),
+                     .e_phentsize = sizeof(Elf64_Phdr),
+                     .e_phnum = 1};
+    Elf64_Phdr ph = {.p_type = PT_LOAD,
+                     .p_offset = 4096,
+                     .p_paddr = 0x1000000,
+                     .p_filesz = 4096,
+                     .p_memsz = 8192};
     char err[256];
 
     memcpy(eh.e_ident, ELFMAG, SELFMAG);

@@ -171,7 +171,8 @@ static void test_info(struct vm *vm)
     char text[4096];
 
     machine_info_pci(vm, text, sizeof(text));
-    ok(strstr(text, "  Bus  0, device   3, function 0:\n    Ethernet controller: PCI device 1af4:1000"),
+    ok(strstr(text,
+              "  Bus  0, device   3, function 0:\n    Ethernet controller: PCI device 1af4:1000"),
        "info pci: card");
     ok(strstr(text, "      BAR0: I/O at 0xc0"), "info pci: BAR");
     ok(machine_info_pci(vm, text, 20) < 20, "info pci: short buffer");

@@ -27,7 +27,8 @@
 #define NSEC    64u
 #define BIT(n)  (1ull << (n))
 
-/* ---- the device process ------------------------------------------------------------------------- */
+/* ---- the device process -------------------------------------------------------------------------
+ */
 
 enum { CMD_STOP = 1, CMD_CONFIG };
 struct fake {
@@ -149,7 +150,8 @@ static void fake_kill(struct fake *f)
     free(f);
 }
 
-/* ---- the driver ----------------------------------------------------------------------------------- */
+/* ---- the driver
+ * ----------------------------------------------------------------------------------- */
 
 static struct vm *vm;
 static struct virtio_dev *dev;
@@ -238,7 +240,8 @@ static bool completed(uint64_t used)
     return false;
 }
 
-/* ---- the tests ------------------------------------------------------------------------------------ */
+/* ---- the tests
+ * ------------------------------------------------------------------------------------ */
 
 static void setup(void)
 {
@@ -309,11 +312,13 @@ static void test_restart(struct fake *f)
     generation = get(21, 1);
     fake_command(g, CMD_CONFIG);
     ok(!ipc_loop_run_once(&vm->loop, WAIT_MS), "request of the back end");
-    ok(get(VIRTIO_AT_DEVICE, 8) == 2 * NSEC && get(21, 1) == generation + 1, "new capacity, new generation");
+    ok(get(VIRTIO_AT_DEVICE, 8) == 2 * NSEC && get(21, 1) == generation + 1,
+       "new capacity, new generation");
     ok(fix_eventfd_take(vm->call_fd[dev->call0 + 1]) == 1, "configuration interrupt");
 
     start(offer, 0x7fffffff0000);
-    ok(get(20, 1) & 0x40 && !fix_broken && dev->fe.fd >= 0, "ring outside of memory: guest's fault");
+    ok(get(20, 1) & 0x40 && !fix_broken && dev->fe.fd >= 0,
+       "ring outside of memory: guest's fault");
     start(offer & ~BIT(VIRTIO_RING_F_EVENT_IDX), DESC);
     submit();
     ok(completed(USED), "works again after a device reset");
@@ -324,7 +329,8 @@ static void test_restart(struct fake *f)
     start(offer & ~BIT(VIRTIO_RING_F_EVENT_IDX), DESC);
     submit();
     g = fake_start(&fd, false, NSEC);
-    ok(!machine_backend_up(vm, "virtio0", fd) && completed(USED), "started before its back end came");
+    ok(!machine_backend_up(vm, "virtio0", fd) && completed(USED),
+       "started before its back end came");
     set(20, 1, 0);
     ok(!fix_broken, "no back end was blamed");
     fake_kill(g);
@@ -361,7 +367,8 @@ static void test_legacy(void)
     pset(18, 1, 7);
     ok(dev->live && pget(20, 4) == NSEC, "live; configuration at 20 without MSI-X");
     ok(vm->page->route[dev->call0].flags == ABI_ROUTE_VALID &&
-           vm->page->route[dev->call0].isr_bits == 1, "INTx route");
+           vm->page->route[dev->call0].isr_bits == 1,
+       "INTx route");
     submit();
     ok(completed(USED), "request served");
     vm->page->isr[dev->isr_slot].bits = 3;

@@ -121,8 +121,11 @@ static void forwards(void)
     ok(refuses(&n, "bad guest"), "guest port 0");
     f.guest_port = 22;
     f.host_addr = (char *)"::1";
-    ok(parses(&n) && c.fwd[0].host.sa.sa_family == AF_INET6, "an IPv6 host address");
+    ok(refuses(&n, "must both be"), "an IPv6 host address and an IPv4 guest");
+    f.guest_addr = (char *)"::";
+    ok(refuses(&n, "needs the guest's address"), "an IPv6 guest without an address");
     f.guest_addr = (char *)"fec0::15";
+    ok(parses(&n) && c.fwd[0].host.sa.sa_family == AF_INET6, "IPv6 on both sides");
     n.has_ipv6 = true;
     n.ipv6 = false;
     ok(refuses(&n, "IPv6 is off"), "an IPv6 guest on a network without IPv6");

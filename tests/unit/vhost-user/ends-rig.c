@@ -19,11 +19,13 @@ int ram_fd;
 static void echo_process(struct echo *d, struct vq *vq)
 {
     static struct vq_elem e;
+    unsigned before = d->processed;
     while (vq_pop(vq, &e) == 1) {
         vq_push(vq, &e, 4);
         d->processed++;
     }
-    vq_notify(vq);
+    if (d->processed != before)
+        vq_notify(vq);
 }
 static void echo_start(void *o, struct vq *vq)
 {
@@ -158,6 +160,17 @@ bool wait_used(uint16_t want)
         ipc_eventfd_drain(fe.q[0].call_fd);
     }
     return false;
+}
+
+bool stays_at(uint16_t idx)
+{
+    uint64_t end = ipc_now_ns() + 100000000ull;
+    while (ipc_now_ns() < end) {
+        struct pollfd pf = {.fd = fe.q[0].call_fd, .events = POLLIN};
+        poll(&pf, 1, 10);
+        ipc_eventfd_drain(fe.q[0].call_fd);
+    }
+    return __atomic_load_n(&used->idx, __ATOMIC_ACQUIRE) == idx;
 }
 
 bool called(void)

@@ -38,6 +38,7 @@ void fe_drop(void);
 int connect_pair(struct echo *d, bool inflight); /* vu_frontend_connect to a new echo device */
 void post(uint16_t n, bool kick);                /* n chains on queue 0 */
 bool wait_used(uint16_t want);
+bool stays_at(uint16_t idx); /* nothing more is completed for 100 ms */
 bool called(void);
 
 #endif

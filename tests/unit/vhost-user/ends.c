@@ -31,7 +31,7 @@ static void test_life(bool inflight)
     CHECK(wait_used(5));
     CHECK(vu_frontend_stop(&fe, false) == 0 && fe.q[0].base == 5);
     post(2, false); /* stopped: nothing moves */
-    CHECK(!wait_used(7) && used->idx == 5);
+    CHECK(stays_at(5));
     fe.q[0].kick_fd = kick;
     CHECK(vu_frontend_start(&fe) == 0 && wait_used(7));
     CHECK(d.features == VIRTIO_F_VERSION_1 && d.starts == 2 && d.stops == 1);
@@ -103,6 +103,7 @@ static void test_memory_change(void)
     fe.q[0].err_fd = err;
     fe.acked = VIRTIO_F_VERSION_1;
     CHECK(vu_frontend_start(&fe) == 0);
+    CHECK(called()); /* at each ring start, whoever asked for it: a predecessor's may be lost */
     post(1, true);
     CHECK(wait_used(1));
     /* The same table again: work goes on. */
@@ -120,7 +121,7 @@ static void test_memory_change(void)
     m.p.slot.r.mmap_off = 4096; /* ignored by the specification */
     CHECK(vu_fe_send_acked(&fe, &m) == 0);
     post(1, true);
-    CHECK(!wait_used(3) && ipc_eventfd_drain(err) > 0);
+    CHECK(stays_at(2) && ipc_eventfd_drain(err) > 0);
     vu_msg_init(&m, VU_ADD_MEM_REG, sizeof(m.p.slot));
     m.p.slot.r = r;
     m.fds[0] = ram_fd;

@@ -34,6 +34,7 @@ static void h_loop(struct ring_rig *r)
 static void h_next_range(struct ring_rig *r)
 {
     ring_rig_desc(r, 0, BUF_GPA, 8, N, (uint16_t)r->vq.num);
+    ring_rig_desc(r, r->vq.num, BUF_GPA, 8, 0, 0); /* sound, but behind the ring */
     ring_rig_post(r, 0);
 }
 static void h_head_range(struct ring_rig *r)
@@ -118,6 +119,7 @@ static void h_indirect_wrap(struct ring_rig *r)
 static void h_indirect_range(struct ring_rig *r)
 {
     table(r, TABLE_GPA, 0, BUF_GPA, 8, N, 2);
+    table(r, TABLE_GPA, 2, BUF_GPA, 8, 0, 0); /* sound, but behind the table */
     ring_rig_desc(r, 0, TABLE_GPA, 32, I, 0);
     ring_rig_post(r, 0);
 }

@@ -16,8 +16,8 @@ struct acpi_config {
     bool serial[4]; /* COM1-COM4 exist */
 };
 
-/* Builds everything into buf, which the guest sees at gpa (16-byte aligned, below 4 GiB); the RSDP is
- * at its start. Returns the bytes used, 0 when there is not enough room. */
+/* Builds everything into buf, which the guest sees at gpa (16-byte aligned, below 4 GiB); the RSDP
+ * is at its start. Returns the bytes used, 0 when there is not enough room. */
 size_t acpi_build(uint8_t *buf, uint32_t gpa, size_t room, const struct acpi_config *cfg);
 void acpi_dsdt_body(struct aml *a, const struct acpi_config *cfg);
 

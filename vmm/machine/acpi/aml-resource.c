@@ -4,7 +4,8 @@
 
 enum { OP_BUFFER = 0x11 };
 enum { RANGE_MEMORY, RANGE_IO, RANGE_BUS };
-#define RANGE_FIXED 0x0c /* both ends fixed, the bridge passes it on (producer), positive decode */
+#define RANGE_FIXED 0x0c /* both ends fixed, the bridge passes it on (producer), positive decode   \
+                          */
 
 void aml_resources(struct aml_res *r)
 {
@@ -45,7 +46,8 @@ void aml_res_memory32(struct aml_res *r, uint32_t base, uint32_t len)
     aml_dword(&r->body, len);
 }
 
-static void word_range(struct aml_res *r, uint8_t type, uint8_t flags, uint16_t first, uint16_t last)
+static void word_range(struct aml_res *r, uint8_t type, uint8_t flags, uint16_t first,
+                       uint16_t last)
 {
     aml_byte(&r->body, 0x88);
     aml_word(&r->body, 13);

@@ -59,7 +59,9 @@ void aml_int(struct aml *a, uint64_t v)
     static const struct {
         uint64_t max;
         uint8_t op, bytes;
-    } form[] = {{0xff, OP_BYTE, 1}, {0xffff, OP_WORD, 2}, {0xffffffff, OP_DWORD, 4},
+    } form[] = {{0xff, OP_BYTE, 1},
+                {0xffff, OP_WORD, 2},
+                {0xffffffff, OP_DWORD, 4},
                 {UINT64_MAX, OP_QWORD, 8}};
     unsigned i = 0;
 
@@ -87,8 +89,8 @@ static unsigned hex(char c)
 /* Three compressed letters and four digits, high byte first (section 19.3.4). */
 void aml_eisaid(struct aml *a, const char *id)
 {
-    unsigned v = (unsigned)(id[0] - '@') << 10 | (unsigned)(id[1] - '@') << 5 |
-                 (unsigned)(id[2] - '@');
+    unsigned v =
+        (unsigned)(id[0] - '@') << 10 | (unsigned)(id[1] - '@') << 5 | (unsigned)(id[2] - '@');
 
     aml_byte(a, OP_DWORD);
     aml_byte(a, (uint8_t)(v >> 8));

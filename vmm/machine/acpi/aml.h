@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small AML emitter (ACPI 6.4 chapter 20): appends opcodes to a caller's buffer and fixes package
- * lengths when a block ends. Running out of room is remembered, never written past. Knows nothing of
- * the machine.
+ * lengths when a block ends. Running out of room is remembered, never written past. Knows nothing
+ * of the machine.
  */
 #ifndef BULKHEAD_VMM_MACHINE_ACPI_AML_H
 #define BULKHEAD_VMM_MACHINE_ACPI_AML_H
@@ -23,11 +23,11 @@ void aml_word(struct aml *a, uint16_t v);
 void aml_dword(struct aml *a, uint32_t v);
 void aml_bytes(struct aml *a, const void *p, size_t n);
 
-void aml_int(struct aml *a, uint64_t v);              /* shortest integer constant */
+void aml_int(struct aml *a, uint64_t v); /* shortest integer constant */
 void aml_string(struct aml *a, const char *s);
-void aml_eisaid(struct aml *a, const char *id);       /* "PNP0A03" */
-void aml_path(struct aml *a, const char *path);       /* "\\_SB.PCI0", "LNKA" */
-void aml_name(struct aml *a, const char *name);       /* Name(name, ...): the value follows */
+void aml_eisaid(struct aml *a, const char *id); /* "PNP0A03" */
+void aml_path(struct aml *a, const char *path); /* "\\_SB.PCI0", "LNKA" */
+void aml_name(struct aml *a, const char *name); /* Name(name, ...): the value follows */
 void aml_name_int(struct aml *a, const char *name, uint64_t v);
 void aml_name_eisaid(struct aml *a, const char *name, const char *id);
 
@@ -46,8 +46,8 @@ struct aml_res {
 };
 void aml_resources(struct aml_res *r);
 void aml_res_io(struct aml_res *r, uint16_t port, uint8_t align, uint8_t len);
-void aml_res_irq(struct aml_res *r, unsigned irq);            /* edge, active high, exclusive */
-void aml_res_interrupt(struct aml_res *r, uint32_t gsi);      /* level, active high, shared */
+void aml_res_irq(struct aml_res *r, unsigned irq);       /* edge, active high, exclusive */
+void aml_res_interrupt(struct aml_res *r, uint32_t gsi); /* level, active high, shared */
 void aml_res_memory32(struct aml_res *r, uint32_t base, uint32_t len);
 void aml_res_bus_range(struct aml_res *r, uint16_t first, uint16_t last);
 void aml_res_io_range(struct aml_res *r, uint16_t first, uint16_t last);

@@ -163,7 +163,8 @@ void acpi_dsdt_body(struct aml *a, const struct acpi_config *cfg)
     size_t sb, pci, block;
 
     aml_name_int(a, "\\PICF", 0);
-    block = aml_method(a, "\\_PIC", 1); /* told the interrupt model; the wiring is the same in both */
+    block =
+        aml_method(a, "\\_PIC", 1); /* told the interrupt model; the wiring is the same in both */
     aml_store_arg0(a, "PICF");
     aml_end(a, block);
 

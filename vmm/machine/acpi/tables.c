@@ -8,16 +8,17 @@
 
 #include <string.h>
 
-#define HEADER       36u
-#define GAS_IO       1
-#define HPET_BLOCK   0x8086a201u /* as the chipset's HPET capability register reads, low half */
-#define MADT_PCAT    1u          /* the PICs exist too */
-#define LEVEL_HIGH   0x000du     /* MPS INTI flags: level, active high */
+#define HEADER     36u
+#define GAS_IO     1
+#define HPET_BLOCK 0x8086a201u /* as the chipset's HPET capability register reads, low half */
+#define MADT_PCAT  1u          /* the PICs exist too */
+#define LEVEL_HIGH 0x000du     /* MPS INTI flags: level, active high */
 
 /* FADT flags */
-#define FADT_WBINVD        (1u << 0)
-#define FADT_PROC_C1       (1u << 2)
-#define FADT_SLEEP_BUTTON  (1u << 5) /* no fixed sleep button; the power button is fixed: bit 4 clear */
+#define FADT_WBINVD  (1u << 0)
+#define FADT_PROC_C1 (1u << 2)
+#define FADT_SLEEP_BUTTON                                                                          \
+    (1u << 5) /* no fixed sleep button; the power button is fixed: bit 4 clear */
 #define FADT_RESET_REG_SUP (1u << 10)
 /* IA-PC boot architecture flags */
 #define BOOT_LEGACY_DEVICES (1u << 0)
@@ -95,8 +96,8 @@ static void fadt_legacy_part(struct aml *a)
     aml_dword(a, PC_SMI_CMD);
     aml_byte(a, PC_ACPI_ON);
     aml_byte(a, PC_ACPI_OFF);
-    aml_byte(a, 0); /* S4BIOS */
-    aml_byte(a, 0); /* P-state control */
+    aml_byte(a, 0);           /* S4BIOS */
+    aml_byte(a, 0);           /* P-state control */
     aml_dword(a, PC_PM_BASE); /* PM1a event */
     aml_dword(a, 0);
     aml_dword(a, PC_PM_BASE + 4); /* PM1a control */
@@ -129,9 +130,9 @@ static void fadt_write(struct aml *a, uint32_t gpa, size_t facs, size_t dsdt)
     aml_dword(a, FADT_WBINVD | FADT_PROC_C1 | FADT_SLEEP_BUTTON | FADT_RESET_REG_SUP);
     gas(a, 8, 1, PC_RESET_PORT);
     aml_byte(a, PC_RESET_VALUE);
-    zeroes(a, 2); /* ARM boot flags */
+    zeroes(a, 2);   /* ARM boot flags */
     aml_byte(a, 1); /* minor version */
-    qword(a, 0); /* X_FIRMWARE_CTRL: the 32-bit field is used */
+    qword(a, 0);    /* X_FIRMWARE_CTRL: the 32-bit field is used */
     qword(a, gpa + dsdt);
     gas(a, 32, 2, PC_PM_BASE);
     gas(a, 0, 0, 0);
@@ -154,7 +155,7 @@ static size_t facs_write(struct aml *a)
     at = a->len;
     aml_bytes(a, "FACS", 4);
     aml_dword(a, 64);
-    zeroes(a, 24); /* signature, waking vectors, global lock, flags */
+    zeroes(a, 24);  /* signature, waking vectors, global lock, flags */
     aml_byte(a, 1); /* version */
     zeroes(a, 31);
     return at;
@@ -188,7 +189,7 @@ static size_t madt_write(struct aml *a, unsigned cpus)
     aml_byte(a, 0); /* IOAPIC ID */
     aml_byte(a, 0);
     aml_dword(a, PC_IOAPIC_BASE);
-    aml_dword(a, 0); /* first GSI */
+    aml_dword(a, 0);             /* first GSI */
     source_override(a, 0, 2, 0); /* the PIT is wired to pin 2 */
     source_override(a, PC_SCI, PC_SCI, LEVEL_HIGH);
     source_override(a, 10, 10, LEVEL_HIGH); /* PCI */
@@ -217,7 +218,8 @@ static size_t hpet_write(struct aml *a)
     return at;
 }
 
-static size_t root_write(struct aml *a, const char *sig, uint32_t gpa, const size_t *table, unsigned n)
+static size_t root_write(struct aml *a, const char *sig, uint32_t gpa, const size_t *table,
+                         unsigned n)
 {
     bool wide = sig[0] == 'X';
     size_t at = table_begin(a, sig, 1);
