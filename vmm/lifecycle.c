@@ -4,12 +4,12 @@
  * a process or a device directly: commands go to the worker, orders to supervise/, resets to machine/.
  */
 #include "vmm/lifecycle.h"
-#include "vmm/process.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "vmm/process.h"
 
 static struct {
     struct supervisor *sup;

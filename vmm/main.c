@@ -33,6 +33,8 @@ static int stage_plan(int argc, char **argv)
 {
     int r = plan_parse(&vm.plan, argc, argv);
 
+    if (!vm.plan.sandbox_given && geteuid() != 0)
+        vm.plan.sandbox = PLAN_SBX_REDUCED;
     if (r == 0 && vm.plan.daemonize) {
         r = daemonize_fork();
         if (r < 0)

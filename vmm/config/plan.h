@@ -82,6 +82,7 @@ struct plan {
     int64_t rtc_start_s; /* for a given date: seconds since 1970 as the guest's clock shows it */
     char pidfile[256];
     enum plan_sandbox sandbox;
+    bool sandbox_given; /* else root requires it, and an ordinary user has what can be had */
     char display[16]; /* "none" */
     bool nographic;
     unsigned n_disk, n_net, n_mon, n_char;

@@ -60,6 +60,7 @@ static int key_sandbox(struct parse *c, void *obj, const char *key, const char *
     struct plan *p = obj;
 
     (void)key;
+    p->sandbox_given = true;
     if (!strcmp(val, "require") || !strcmp(val, "on"))
         p->sandbox = PLAN_SBX_REQUIRE;
     else if (!strcmp(val, "reduced"))

@@ -66,6 +66,8 @@ static void run_blocks(struct cpu *c)
         struct block *blk = block_find(c, gpa);
         if (!blk)
             blk = block_make(c, c->rip, c->rip, gpa);
+        if (!blk) /* not memory: the host has nothing there */
+            cpu_raise(c, &cpu_no_op, VEC_PF);
         const struct op *o = blk->ops;
         while (o)
             o = o->fn(c, o);

@@ -64,6 +64,8 @@ static void place_operand(const struct insn *i, const ZydisDecodedOperand *o, st
     uint64_t to = CENTRE + rnd() % 128 - 64, target = cell_target(i);
     if (!(rnd() & 3))
         to &= ~15ull;
+    if (is_near_branch(i) && (!i->m64 || (rnd() & 7))) /* unaligned: a target that is not canonical */
+        to &= ~7ull;
     if (o->mem.index != ZYDIS_REGISTER_NONE) {
         unsigned x = gpr_id(o->mem.index);
         if (o->mem.base == ZYDIS_REGISTER_NONE || gpr_id(o->mem.base) == 4)
@@ -101,8 +103,9 @@ static void special_registers(const struct insn *i, struct state *s)
     if (in->meta.category == ZYDIS_CATEGORY_STRINGOP &&
         (in->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE))) {
         s->gpr[1] = rnd() % 40;
-        if (in->address_width == 32 && i->m64 && (rnd() & 1))
-            s->gpr[1] |= rnd() << 32;
+        /* With ECX = 0 a processor may or may not clear the upper halves of the other registers. */
+        if (in->address_width == 32 && i->m64)
+            s->gpr[1] = (s->gpr[1] + 1) | (rnd() & 1 ? rnd() << 32 : 0);
     }
     if (in->meta.category == ZYDIS_CATEGORY_BITBYTE && i->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
         i->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
@@ -156,7 +159,7 @@ void operands_random(const struct insn *i, struct state *s)
 {
     for (unsigned r = 0; r < 16; r++)
         s->gpr[r] = i->m64 ? value() : r < 8 ? (uint32_t)value() : 0;
-    s->gpr[4] = CENTRE + rnd() % 128 - 64;
+    s->gpr[4] = (CENTRE + rnd() % 128 - 64) & (is_near_branch(i) && !i->m64 ? ~7ull : ~0ull);
     s->rip = i->cell + CELL_ENTRY;
     s->rflags = 2 | (rnd() & FL_COMPARED);
     s->vector = -1;

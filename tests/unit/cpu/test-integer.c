@@ -15,6 +15,7 @@
 static bool m64 = true;
 static unsigned rounds = 6, tried, differ;
 static const char *only = "";
+static uint8_t reported[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 static uint8_t before[DATA_SIZE], native_mem[DATA_SIZE];
 
 static const char *text(const struct insn *i)
@@ -38,13 +39,22 @@ static unsigned report(const char *what, int n, uint64_t was, uint64_t host, uin
            host, ours);
     return 1;
 }
-static bool same(const struct state *h, const struct state *e)
+/* OF after a rotate by an immediate other than 1 is undefined, and a processor may give other values
+ * for the immediate form than for the CL form, which the handlers use. */
+static uint64_t flags_compared(const struct insn *i)
+{
+    bool rotate = i->known && i->in.meta.category == ZYDIS_CATEGORY_ROTATE &&
+                  i->ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    unsigned mask = rotate && i->ops[0].size == 64 ? 63 : 31;
+    return rotate && (i->ops[1].imm.value.u & mask) != 1 ? FL_COMPARED & ~0x800u : FL_COMPARED;
+}
+static bool same(const struct insn *i, const struct state *h, const struct state *e)
 {
     uint64_t mask = m64 ? ~0ull : 0xffffffffu;
     for (unsigned r = 0; r < (m64 ? 16 : 8); r++)
         if ((h->gpr[r] ^ e->gpr[r]) & mask)
             return false;
-    return h->vector == e->vector && h->rip == e->rip && !((h->rflags ^ e->rflags) & FL_COMPARED) &&
+    return h->vector == e->vector && h->rip == e->rip && !((h->rflags ^ e->rflags) & flags_compared(i)) &&
            !memcmp(native_mem, (void *)DATA, DATA_SIZE);
 }
 static void explain(const struct insn *i, const struct state *b, const struct state *h,
@@ -74,8 +84,10 @@ static void one(struct insn *i)
         memcpy(native_mem, (void *)DATA, DATA_SIZE);
         memcpy((void *)DATA, before, DATA_SIZE);
         engine_run(&e);
-        if (!same(&h, &e)) {
-            if (differ++ < 40)
+        if (!same(i, &h, &e)) {
+            uint8_t *n = &reported[i->known ? i->in.mnemonic : 0];
+            differ++;
+            if (*n < 3 && ++*n)
                 explain(i, &b, &h, &e);
             break;
         }
