@@ -43,7 +43,7 @@ static int fail(int e, const char *text)
     return e;
 }
 
-/* ---- end ------------------------------------------------------------------------------------------------ */
+/* ---- end ----------------------------------------------------------------------------------- */
 
 static void shutdown_event(struct vm *vm, bool guest, const char *reason)
 {
@@ -78,7 +78,7 @@ void vm_quit(struct vm *vm)
     lifecycle_end(vm, 0, false, "host-qmp-quit");
 }
 
-/* ---- stop, cont, reset ----------------------------------------------------------------------------------- */
+/* ---- stop, cont, reset --------------------------------------------------------------------- */
 
 static int pause_worker(struct vm *vm, enum vm_run_state to)
 {
@@ -199,7 +199,7 @@ void vm_powerdown(struct vm *vm)
     qmp_event(vm, "POWERDOWN", NULL);
 }
 
-/* ---- what the guest did ----------------------------------------------------------------------------------- */
+/* ---- what the guest did -------------------------------------------------------------------- */
 
 static void guest_poweroff(struct vm *vm)
 {
@@ -264,7 +264,7 @@ static void on_worker_event(struct vm *vm, int kind)
     ipc_timer_set(&lc.deferred, ipc_now_ns());
 }
 
-/* ---- what the supervisor says ----------------------------------------------------------------------------- */
+/* ---- what the supervisor says -------------------------------------------------------------- */
 
 static void launch(struct vm *vm)
 {

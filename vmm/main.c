@@ -68,6 +68,7 @@ static int lock_images(void)
 /* Stage 2: every host file, as the user who started us. */
 static int stage_files(void)
 {
+    plan_host_dns(&vm.plan, "/etc/resolv.conf");
     return plan_open_files(&vm.plan) < 0 ? -1 : lock_images();
 }
 
@@ -86,6 +87,8 @@ static int stage_spawner(void)
     signals_shield(false);
     if (r < 0)
         return fail(err);
+    if (sup.reply.text[0])
+        log_warn("reduced sandbox (%s): %s", sup.spawn.how, sup.reply.text);
     report_open(&sup);
     for (unsigned i = 0; i < vm.plan.n_disk; i++) {
         if (vm.plan.disk[i].fd >= 0)

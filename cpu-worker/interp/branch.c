@@ -88,33 +88,33 @@ OP(op_call_r64)
 {
     uint64_t to = c->gpr[o->dst];
     push64(c, o, NEXT_RIP);
-    GOTO_RIP(to);
+    GOTO_RIP64(to, -8);
 }
 OP(op_call_m64)
 {
     uint64_t to = mmu_ld64(c, o, op_ea(c, o, 8, false));
     push64(c, o, NEXT_RIP);
-    GOTO_RIP(to);
+    GOTO_RIP64(to, -8);
 }
 OP(op_jmp_r64)
 {
-    GOTO_RIP(c->gpr[o->dst]);
+    GOTO_RIP64(c->gpr[o->dst], 0);
 }
 OP(op_jmp_m64)
 {
-    GOTO_RIP(mmu_ld64(c, o, op_ea(c, o, 8, false)));
+    GOTO_RIP64(mmu_ld64(c, o, op_ea(c, o, 8, false)), 0);
 }
 OP(op_ret64)
 {
     uint64_t to = mmu_ld64(c, o, c->gpr[REG_RSP]);
     c->gpr[REG_RSP] += 8;
-    GOTO_RIP(to);
+    GOTO_RIP64(to, 8);
 }
 OP(op_ret64_imm)
 {
     uint64_t to = mmu_ld64(c, o, c->gpr[REG_RSP]);
     c->gpr[REG_RSP] += 8 + (uint16_t)o->imm;
-    GOTO_RIP(to);
+    GOTO_RIP64(to, 8 + (uint16_t)o->imm);
 }
 
 /* Every mode: the target is checked against the code segment before anything is committed. */

@@ -169,11 +169,21 @@ static bool stack(struct decoding *d, bool *end)
     return true;
 }
 
+/* In 64-bit mode the segment of an operation only says which exception an address that is not canonical
+ * raises; operations without a memory operand of their own that come here use the stack. */
+static void stack_segment(struct decoding *d)
+{
+    if (d->m64 && (!d->in->operand_count_visible || !is_mem(&d->ops[0])))
+        d->o->seg = ABI_SS;
+}
+
 bool decode_control(struct decoding *d, bool *end)
 {
     *end = false;
-    if (stack(d, end))
+    if (stack(d, end)) {
+        stack_segment(d);
         return true;
+    }
     *end = true;
     switch (d->in->mnemonic) {
     case M(JMP): jmp(d); break;
@@ -216,5 +226,6 @@ bool decode_control(struct decoding *d, bool *end)
         *end = false;
         return false;
     }
+    stack_segment(d);
     return true;
 }

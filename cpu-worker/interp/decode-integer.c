@@ -223,6 +223,21 @@ static void bswap_movbe(struct decoding *d)
     }
 }
 
+/* Segment of the implicit source of a string instruction or XLAT: DS unless a prefix names another. */
+static uint8_t source_segment(const struct decoding *d)
+{
+    static const struct {
+        ZydisInstructionAttributes prefix;
+        uint8_t seg;
+    } tab[] = {{ZYDIS_ATTRIB_HAS_SEGMENT_CS, ABI_CS}, {ZYDIS_ATTRIB_HAS_SEGMENT_SS, ABI_SS},
+               {ZYDIS_ATTRIB_HAS_SEGMENT_ES, ABI_ES}, {ZYDIS_ATTRIB_HAS_SEGMENT_FS, ABI_FS},
+               {ZYDIS_ATTRIB_HAS_SEGMENT_GS, ABI_GS}};
+    for (unsigned i = d->m64 ? 3 : 0; i < sizeof(tab) / sizeof(tab[0]); i++)
+        if (d->in->attributes & tab[i].prefix)
+            return tab[i].seg;
+    return d->m64 ? ABI_SEG_FLAT : ABI_DS;
+}
+
 /* String instructions share their mnemonics with SSE in places; the category tells them apart. */
 static bool string(struct decoding *d)
 {
@@ -246,14 +261,7 @@ static bool string(struct decoding *d)
         o->fn = tab[i].fn;
         o->aux = tab[i].size;
         o->dst = d->in->address_width;
-        o->seg = d->m64 ? ABI_SEG_FLAT : ABI_DS;
-        for (unsigned k = 0; k < d->in->operand_count; k++)
-            if (is_mem(&d->ops[k]) && d->ops[k].mem.base != ZYDIS_REGISTER_NONE &&
-                (d->ops[k].mem.base == ZYDIS_REGISTER_RSI || d->ops[k].mem.base == ZYDIS_REGISTER_ESI ||
-                 d->ops[k].mem.base == ZYDIS_REGISTER_SI)) {
-                uint8_t seg = decode_seg(d->ops[k].mem.segment);
-                o->seg = d->m64 && seg != ABI_FS && seg != ABI_GS ? ABI_SEG_FLAT : seg;
-            }
+        o->seg = source_segment(d);
         if (d->in->attributes & ZYDIS_ATTRIB_HAS_REPNE)
             o->aux2 = 2;
         else if (d->in->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE))
@@ -367,7 +375,7 @@ bool decode_integer(struct decoding *d, bool *end)
     case M(MOVBE): bswap_movbe(d); break;
     case M(XLAT):
         d->o->aux = d->in->address_width;
-        d->o->seg = d->m64 ? ABI_SEG_FLAT : ABI_DS;
+        d->o->seg = source_segment(d);
         d->o->fn = op_xlat;
         break;
     case M(BOUND):

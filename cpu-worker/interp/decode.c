@@ -7,15 +7,26 @@
 #include "cpu-worker/helpers/simd.h"
 #include "cpu-worker/interp/handlers.h"
 
+/* Extensions that are not advertised and whose encodings are then hints (NOP) or older instructions: MPX,
+ * CET, CLDEMOTE and WBNOINVD; compilers emit some of them without asking CPUID. */
+static void decoder_init(ZydisDecoder *dec, ZydisMachineMode mode, ZydisStackWidth stack)
+{
+    static const ZydisDecoderMode absent[] = {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET,
+                                              ZYDIS_DECODER_MODE_CLDEMOTE,
+                                              ZYDIS_DECODER_MODE_WBNOINVD};
+    ZydisDecoderInit(dec, mode, stack);
+    for (unsigned i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+        ZydisDecoderEnableMode(dec, absent[i], ZYAN_FALSE);
+}
 static const ZydisDecoder *decoder_for(uint32_t mode)
 {
     static ZydisDecoder dec[4];
     static bool ready;
     if (!ready) {
-        ZydisDecoderInit(&dec[0], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-        ZydisDecoderInit(&dec[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-        ZydisDecoderInit(&dec[2], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
-        ZydisDecoderInit(&dec[3], ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
+        decoder_init(&dec[0], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        decoder_init(&dec[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+        decoder_init(&dec[2], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+        decoder_init(&dec[3], ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
         ready = true;
     }
     if (mode & MODE_64)
@@ -54,7 +65,7 @@ static void operand_segment(struct decoding *d, const ZydisDecodedOperand *m)
         o->seg = seg;
         o->ea |= EA_LEGACY | (seg == ABI_SS ? EA_STACK : 0);
     } else {
-        o->seg = seg == ABI_FS || seg == ABI_GS ? seg : ABI_SEG_FLAT;
+        o->seg = seg == ABI_FS || seg == ABI_GS || seg == ABI_SS ? seg : ABI_SEG_FLAT;
     }
 }
 static void operand_memory(struct decoding *d, const ZydisDecodedOperand *m)
@@ -65,6 +76,12 @@ static void operand_memory(struct decoding *d, const ZydisDecodedOperand *m)
     o->base = decode_gpr(m->mem.base);
     o->index = decode_gpr(m->mem.index);
     o->scale = m->mem.scale > 1 ? (uint8_t)__builtin_ctz(m->mem.scale) : 0;
+    /* SIB without a base: Zydis 4.0 gives R13D when REX.B is set and the address size is 32. */
+    if (d->in->address_width != 16 && d->in->raw.modrm.rm == 4 && d->in->raw.modrm.mod == 0 &&
+        d->in->raw.sib.base == 5) {
+        o->base = REG_ZERO;
+        disp = d->in->raw.disp.value;
+    }
     if (m->mem.base == ZYDIS_REGISTER_RIP || m->mem.base == ZYDIS_REGISTER_EIP) {
         o->base = REG_BLOCK;
         disp += o->next_off;

@@ -274,7 +274,13 @@ OP(op_xlat)
     uint64_t off = c->gpr[REG_RBX] + (uint8_t)c->gpr[REG_RAX];
     if (o->aux != 64)
         off = o->aux == 32 ? (uint32_t)off : (uint16_t)off;
-    WR8(0, mmu_ld8(c, o, off + c->segbase[o->seg]));
+    if (!(c->mode & MODE_64)) {
+        seg_check(c, o, o->seg, off, 1, false);
+        off = (uint32_t)(off + c->segbase[o->seg]);
+    } else {
+        off += c->segbase[o->seg];
+    }
+    WR8(0, mmu_ld8(c, o, off));
     NEXT();
 }
 

@@ -230,14 +230,14 @@ OP(op_mov_seg_r)
 {
     seg_load(c, o, o->dst, (uint16_t)c->gpr[o->src]);
     if (o->dst == ABI_SS)
-        c->s->intr_shadow = 1;
+        c->s->intr_shadow = SHADOW_SS;
     return cpu_leave(c, o);
 }
 OP(op_mov_seg_m)
 {
     seg_load(c, o, o->dst, mmu_ld16(c, o, op_ea(c, o, 2, false)));
     if (o->dst == ABI_SS)
-        c->s->intr_shadow = 1;
+        c->s->intr_shadow = SHADOW_SS;
     return cpu_leave(c, o);
 }
 OP(op_mov_r_seg)

@@ -157,7 +157,7 @@ OP(op_pop_seg)
     seg_load(c, o, o->dst, (uint16_t)sel);
     stk_set(c, c->gpr[REG_RSP] + o->aux / 8);
     if (o->dst == ABI_SS)
-        c->s->intr_shadow = 2;
+        c->s->intr_shadow = SHADOW_SS;
     return cpu_leave(c, o);
 }
 

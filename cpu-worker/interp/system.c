@@ -96,7 +96,7 @@ OP(op_sti)
     c->eflags |= RF_IF;
     if (o[1].fn != op_goto_next && !chipset_intr_pending(c->chipset, c->index))
         NEXT();
-    c->s->intr_shadow = 1;
+    c->s->intr_shadow = SHADOW_STI;
     c->exit_request = 1;
     return cpu_leave(c, o);
 }

@@ -156,7 +156,7 @@ void mmu_translate(struct cpu *c, const struct op *o, uint64_t va, enum mmu_acce
 {
     struct walk w;
     if (!va_canonical(c, va))
-        cpu_raise_err(c, o, o->ea & EA_STACK ? VEC_SS : VEC_GP, 0);
+        cpu_raise_err(c, o, o->seg == ABI_SS ? VEC_SS : VEC_GP, 0);
     if (!walk_page(c, va, acc, c->mem_user, &w))
         cpu_raise_pf(c, o, va, w.error);
     tlb_fill(c, va, &w, t);

@@ -31,16 +31,25 @@ static inline unsigned jc_index(uint64_t lip)
         DISPATCH((B)->ops);                                                                        \
     } while (0)
 
-/* To a computed target. */
-#define GOTO_RIP(RIP)                                                                              \
+/* To a computed target. MISS runs when the target's block is not at hand. */
+#define GOTO_RIP_OR(RIP, MISS)                                                                     \
     do {                                                                                           \
         uint64_t rip_ = (RIP), lip_ = rip_ + c->segbase[ABI_CS];                                   \
         const struct jc_entry *e_ = &c->jc[jc_index(lip_)];                                        \
         if (likely(e_->lip == lip_ && e_->key == c->jc_key && !chain_poll(c)))                     \
             ENTER(e_->block, rip_);                                                                \
+        MISS;                                                                                      \
         c->rip = rip_;                                                                             \
         return NULL;                                                                               \
     } while (0)
+#define GOTO_RIP(RIP) GOTO_RIP_OR(RIP, )
+/* 64-bit mode: a target that is not canonical is a fault of the branch, whose change of the stack pointer
+ * is taken back. No jump cache entry has such an address, so only a miss has to look. */
+#define GOTO_RIP64(RIP, RSP_CHANGE)                                                                \
+    GOTO_RIP_OR(RIP, if (unlikely((uint64_t)((int64_t)(rip_ << 16) >> 16) != rip_)) {              \
+        c->gpr[REG_RSP] -= (uint64_t)(RSP_CHANGE);                                                 \
+        cpu_raise_err(c, o, VEC_GP, 0);                                                            \
+    })
 
 /* To a direct target through a terminator slot: slot->imm is the linked block or 0. */
 #define GOTO_LINK(SLOT, RIP)                                                                       \

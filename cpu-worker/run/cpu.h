@@ -138,6 +138,9 @@ struct cpu {
 #define MODE_OSFXSR 0x400u
 #define MODE_OSXSAVE 0x800u
 
+/* intr_shadow: no interrupt before the next instruction ends; after a load of SS no debug trap either. */
+enum { SHADOW_STI = 1, SHADOW_SS = 2 };
+
 /* Exceptions: never return. The faulting instruction is o: rip = gpr[REG_BLOCK] + o->off. */
 void cpu_raise(struct cpu *c, const struct op *o, int vector) __attribute__((noreturn));
 void cpu_raise_err(struct cpu *c, const struct op *o, int vector, uint32_t error)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/helpers/simd.h"
+#include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/chain.h"
 
@@ -113,12 +114,12 @@ static bool events_take(struct cpu *c)
 static struct block *block_at_rip(struct cpu *c)
 {
     uint64_t lip = c->rip + c->segbase[ABI_CS], gpa;
+    c->gpr[REG_BLOCK] = c->rip; /* where a fault of the fetch points */
     if (!(c->mode & MODE_64)) {
         lip = (uint32_t)lip;
         if (unlikely(c->rip > c->s->seg[ABI_CS].limit))
             cpu_raise_err(c, &cpu_no_op, VEC_GP, 0);
     }
-    c->gpr[REG_BLOCK] = c->rip;
     if (!mmu_fetch(c, lip, &gpa, NULL))
         return NULL;
     struct block *b = block_find(c, gpa);
@@ -152,16 +153,25 @@ static void run_block(struct cpu *c, struct block *b)
     while (o)
         o = o->fn(c, o);
 }
+/* Entering a handler by INT n or SYSCALL clears TF before the trap of that instruction could be taken;
+ * POPF and IRET clear it after (SDM volume 3, 18.3.1.4). */
+static bool entry_cleared_tf(const struct cpu *c, op_fn fn)
+{
+    return !(c->eflags & RF_TF) && (fn == op_int || fn == op_int3 || fn == op_into || fn == op_syscall);
+}
 /* Execute exactly one instruction: single step and interrupt shadows. */
 static void step_one(struct cpu *c)
 {
     bool tf = c->eflags & RF_TF;
+    op_fn fn = NULL;
+    c->s->intr_shadow = 0; /* what the instruction sets is for the one after it */
     c->mode |= MODE_TF;
     c->link_slot = NULL;
     struct block *b = block_at_rip(c);
     c->jc[jc_index(c->rip + c->segbase[ABI_CS])].key = ~0ull;
     if (b) {
         const struct op *o = b->ops;
+        fn = o->fn;
         c->gpr[REG_BLOCK] = c->rip;
         c->insns += b->n;
         c->exit_request = 1; /* the terminator then returns here instead of chaining on */
@@ -169,11 +179,9 @@ static void step_one(struct cpu *c)
             o = o->fn(c, o);
     }
     c->link_slot = NULL;
-    if (c->s->intr_shadow)
-        c->s->intr_shadow--;
     cpu_mode_update(c);
     c->exit_request = 1;
-    if (tf) {
+    if (tf && c->s->intr_shadow != SHADOW_SS && !entry_cleared_tf(c, fn)) {
         c->s->dr[6] |= 0x4000;
         cpu_deliver(c, VEC_DB, false, false, 0);
     }

@@ -16,6 +16,7 @@
 #define PLAN_MON_MAX    8
 #define PLAN_FWD_MAX    32
 #define PLAN_CHAR_MAX   16
+#define PLAN_DNS_MAX    3
 
 enum plan_char_kind { CHAR_NONE, CHAR_NULL, CHAR_STDIO, CHAR_FILE, CHAR_UNIX, CHAR_TCP, CHAR_PTY };
 struct plan_chardev { /* a host end for a serial port or a monitor */
@@ -91,6 +92,8 @@ struct plan {
     int serial[PLAN_SERIAL_MAX]; /* index into chardev[], -1 = no UART */
     struct plan_monitor mon[PLAN_MON_MAX];
     struct plan_chardev chardev[PLAN_CHAR_MAX];
+    unsigned n_host_dns;
+    char host_dns[PLAN_DNS_MAX][64]; /* the host's name servers, numeric */
     int kernel_fd, initrd_fd; /* plan_open_files; -1 = none */
     int pidfile_fd;           /* open and locked, or -1; the pid is already in it */
 };
@@ -104,6 +107,8 @@ int plan_parse(struct plan *p, int argc, char **argv);
  * with one clear line on stderr. Call it once, before any process is started and before any UID
  * changes. */
 int plan_open_files(struct plan *p);
+/* Fills host_dns from a resolv.conf (at most PLAN_DNS_MAX servers); an unreadable file leaves none. */
+void plan_host_dns(struct plan *p, const char *path);
 
 /* The guest's clock at power-on for -rtc base=, in seconds since 1970 (abi rtc_base_s). localtime
  * reads the time zone files: call it before the lock-down. */

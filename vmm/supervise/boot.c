@@ -61,6 +61,7 @@ static void block_config(Ctl__BlockConfig *m, const struct plan_disk *d)
 
 struct net_msgs {
     Ctl__NetConfig net;
+    char *dns[PLAN_DNS_MAX];
     Ctl__HostFwd fwd[PLAN_FWD_MAX];
     Ctl__HostFwd *fwdp[PLAN_FWD_MAX];
     char *search[8];
@@ -97,7 +98,7 @@ static void net_addresses(Ctl__NetConfig *m, const struct plan_net *n)
     m->bootfile = opt(n->bootfile);
 }
 
-static void net_config(struct net_msgs *m, const struct plan_net *n)
+static void net_config(struct net_msgs *m, const struct plan *p, const struct plan_net *n)
 {
     ctl__net_config__init(&m->net);
     m->net.backend = str(n->backend);
@@ -112,6 +113,10 @@ static void net_config(struct net_msgs *m, const struct plan_net *n)
         m->search[i] = str(n->dnssearch[i]);
     m->net.n_dnssearch = n->n_dnssearch;
     m->net.dnssearch = m->search;
+    for (unsigned i = 0; i < p->n_host_dns; i++)
+        m->dns[i] = str(p->host_dns[i]);
+    m->net.n_host_dns = p->n_host_dns;
+    m->net.host_dns = m->dns;
     net_hostfwd(m, n);
 }
 
@@ -156,7 +161,7 @@ static void role_config(Ctl__Boot *m, struct boot_configs *cfg, const struct chi
         m->block = &cfg->block;
         break;
     case SPAWN_NET:
-        net_config(&cfg->net, &p->net[c->config]);
+        net_config(&cfg->net, p, &p->net[c->config]);
         m->net = &cfg->net.net;
         break;
     case SPAWN_CPU_WORKER:

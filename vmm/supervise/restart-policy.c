@@ -41,7 +41,7 @@ enum rp_verdict rp_death(struct restart_policy *rp, uint64_t now_ns, bool charge
         return RP_GIVE_UP;
     if (!charged && lived_ns >= RP_SHORT_NS)
         return RP_NOW;
-    *delay_ns = next_delay(rp);
+    *delay_ns = charged ? next_delay(rp) : RP_PACE_NS;
     return *delay_ns ? RP_LATER : RP_NOW;
 }
 

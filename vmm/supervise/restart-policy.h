@@ -12,7 +12,8 @@
 #define RP_BUDGET       5u                /* this many crashes ... */
 #define RP_WINDOW_NS    60000000000ull    /* ... within 60 s: given up */
 #define RP_STABLE_NS    60000000000ull    /* this long without a death: delays start over */
-#define RP_SHORT_NS     20000000ull       /* a life shorter than this is paced even if not charged */
+#define RP_SHORT_NS     20000000ull       /* a life shorter than this is paced even if not charged, */
+#define RP_PACE_NS      10000000ull       /* by this much */
 #define RP_DELAY_MAX_NS 10000000000ull
 
 struct restart_policy { /* zero-initialised */

@@ -67,7 +67,7 @@ int sup_child_send(struct child *c, enum ctl_msg type, const void *msg, const in
 void sup_child_lose(struct child *c, enum child_cause cause, const char *why);
 void sup_child_start(struct child *c);
 
-/* ---- parts of the supervisor, for its own files ------------------------------------------------------ */
+/* ---- parts of the supervisor, for its own files -------------------------------------------- */
 /* boot.c: BOOT with everything this child gets; vu_fd stays the caller's. 0 or -errno. */
 int boot_send(struct child *c, int vu_fd);
 /* incarnation.c */

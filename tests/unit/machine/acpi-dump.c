@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 {
     static uint8_t buf[61440];
     struct acpi_config cfg = {.cpus = 1, .serial = {true, true, false, false}};
-    uint32_t rsdt, len, fadt, p;
+    uint32_t rsdt, len, fadt = GPA, p;
 
     if (argc != 2 || !acpi_build(buf, GPA, sizeof(buf), &cfg))
         return 1;

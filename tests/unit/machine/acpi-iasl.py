@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every ACPI table disassembles, and what comes out compiles again without an error; the DSDT's bytes
-must survive the round trip. usage: acpi-iasl.py DUMP-PROGRAM. Exit status 77 (skip) without iasl."""
+"""Every ACPI table disassembles, and what comes out compiles again without an error; the DSDT's
+bytes must survive the round trip. usage: acpi-iasl.py DUMP-PROGRAM. Status 77 (skip) without iasl."""
 import os
 import re
 import shutil

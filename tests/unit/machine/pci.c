@@ -199,6 +199,50 @@ static void test_places(void)
        "map full: refused with one line");
 }
 
+static bool map_sound(const struct abi_addr_map *m)
+{
+    for (unsigned i = 0; i < m->count; i++) {
+        const struct abi_map_entry *e = &m->mem[i];
+
+        if (i && m->mem[i - 1].gpa + m->mem[i - 1].size > e->gpa)
+            return false;
+        if (e->kind != ABI_MAP_RAM && (e->gpa < PCI_MMIO_BASE || e->gpa + e->size > PCI_MMIO_END))
+            return false;
+    }
+    for (unsigned i = 1; i < m->io_count; i++)
+        if (m->io[i - 1].gpa + m->io[i - 1].size > m->io[i].gpa)
+            return false;
+    return !(m->seq & 1);
+}
+
+/* A guest that writes anything anywhere: the map stays sound, every request is answered. */
+static void test_random(void)
+{
+    struct vm *vm = machine();
+    uint64_t x = 0x9e3779b97f4a7c15ull;
+    bool sound = true;
+
+    for (unsigned i = 0; i < 200000 && sound; i++) {
+        uint64_t addr, r[3];
+
+        for (unsigned k = 0; k < 3; k++) {
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            r[k] = x;
+        }
+        if (r[0] % 3 == 0)
+            addr = PCI_MMIO_BASE + r[1] % 0x12000;
+        else if (r[0] % 3 == 1)
+            addr = 0xc000 + r[1] % 0x120;
+        else
+            addr = (3 + r[1] % 2) << 11 | (r[1] >> 8) % 256;
+        fix_mbox(vm, (enum abi_mbox_op)(1 + r[0] / 3 % 6), addr, 1u << (r[0] >> 40) % 4,
+                 r[2] >> (r[0] >> 50) % 64);
+        sound = map_sound(&vm->page->map);
+    }
+    ok(sound, "random accesses: address map always sound");
+    ok(!machine_reset(vm) && fix_pci_read(vm, 4, 0, 0, 4) == 0x10011af4, "and a reset heals it");
+}
+
 int main(void)
 {
     struct vm *vm = machine();
@@ -210,5 +254,6 @@ int main(void)
     test_cfg_window(vm);
     test_info(vm);
     test_places();
+    test_random();
     return tap_end();
 }

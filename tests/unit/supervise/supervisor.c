@@ -36,7 +36,7 @@ static struct {
     char line[400], reason[200], event[800];
 } seen;
 
-/* ---- fakes ------------------------------------------------------------------------------------------------- */
+/* ---- fakes --------------------------------------------------------------------------------- */
 
 int spawn_client_start(struct spawn_client *sc, const struct spawn_plan *plan, const int *files,
                        struct spawn_plan_reply *reply, char *err, size_t errlen)
@@ -100,7 +100,7 @@ void qmp_event(struct vm *v, const char *name, const char *json)
     snprintf(seen.event, sizeof(seen.event), "%s", json ? json : "");
 }
 
-/* ---- hooks ------------------------------------------------------------------------------------------------- */
+/* ---- hooks --------------------------------------------------------------------------------- */
 
 static void h_all_running(struct vm *v)
 {
@@ -139,7 +139,7 @@ static void h_int(struct vm *v, int n)
 static const struct sup_hooks hooks = {h_all_running, h_start_failed, h_worker_lost, h_void,
                                        h_num,         h_int,          h_stopped,     h_void};
 
-/* ---- the children's side ----------------------------------------------------------------------------------- */
+/* ---- the children's side ------------------------------------------------------------------- */
 
 static void pump(void)
 {
@@ -244,6 +244,13 @@ static void die(unsigned role, int sig)
     reap(role);
 }
 
+/* kill -9 of a process that had been serving for a while. */
+static void kill_served(unsigned role)
+{
+    sup.child[role].ready_ns -= RP_SHORT_NS;
+    die(role, SIGKILL);
+}
+
 static void log_line(unsigned role, enum ipc_log_level level, const char *text)
 {
     ipc_log_init(fake[role].log, "");
@@ -304,7 +311,7 @@ static void start_up(void)
         ok(bring_up(r), "child comes up");
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------- */
+/* ---- tests --------------------------------------------------------------------------------- */
 
 static void test_start_up(void)
 {
@@ -330,8 +337,7 @@ static void test_kill_is_free(void)
     start_up();
     b = &sup.child[BLOCK];
     for (unsigned i = 0; i < 12; i++) {
-        b->ready_ns -= RP_SHORT_NS; /* it had been serving for a while */
-        die(BLOCK, SIGKILL);
+        kill_served(BLOCK);
         ok(b->state == CHILD_SPAWNING && fake[BLOCK].starts == i + 2, "successor asked for at once");
         ok(bring_up(BLOCK), "successor comes up");
     }
@@ -367,7 +373,7 @@ static void test_old_generation(void)
 
     start_up();
     b = &sup.child[BLOCK];
-    die(BLOCK, SIGKILL);
+    kill_served(BLOCK);
     event(BLOCK, SPAWN_EV_EXITED, 1, 0, "", -1);
     ok(b->state == CHILD_SPAWNING && b->generation == 2, "a late event of generation 1 is dropped");
     event(77, SPAWN_EV_EXITED, 1, 0, "", -1);
@@ -458,7 +464,7 @@ static void test_spawn_failure_later(void)
 
     start_up();
     b = &sup.child[BLOCK];
-    die(BLOCK, SIGKILL);
+    kill_served(BLOCK);
     event(BLOCK, SPAWN_EV_FAILED, 2, ENOMEM, "clone: out of memory", -1);
     ok(b->policy.n_crash == 1 && (b->state == CHILD_BACKOFF || b->state == CHILD_SPAWNING),
        "counts and is tried again");
@@ -471,7 +477,7 @@ static void test_backend_refused(void)
 
     start_up();
     b = &sup.child[BLOCK];
-    die(BLOCK, SIGKILL);
+    kill_served(BLOCK);
     seen.up_result = -ENOTSUP;
     ok(!bring_up(BLOCK) && b->state == CHILD_DEAD, "front end refuses: condemned");
     ok(seen.down == 1, "down is told only for what was up");
