@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Run states of the VM and what the guest, the user and the supervisor may do to them. Must never touch
- * a process or a device directly: commands go to the worker, orders to supervise/, resets to machine/.
+ * Run states of the VM and what the guest, the user and the supervisor may do to them. Must never
+ * touch a process or a device directly: commands go to the worker, orders to supervise/, resets to
+ * machine/.
  */
 #include "vmm/lifecycle.h"
 
@@ -13,8 +14,9 @@
 
 static struct {
     struct supervisor *sup;
-    struct ipc_timer deferred; /* guest power events, handled outside the worker's message handler */
-    unsigned pending;          /* bit n: Ctl__WorkerEvent__Kind n arrived */
+    struct ipc_timer
+        deferred;     /* guest power events, handled outside the worker's message handler */
+    unsigned pending; /* bit n: Ctl__WorkerEvent__Kind n arrived */
     bool launched, ending, revive_run;
     char error[160];
 } lc;
@@ -249,7 +251,8 @@ static void run_deferred(void *opaque)
         internal_error(vm, "internal error of the cpu-worker");
     else if (p & (1u << CTL__WORKER_EVENT__KIND__POWEROFF))
         guest_poweroff(vm);
-    else if (p & (1u << CTL__WORKER_EVENT__KIND__RESET | 1u << CTL__WORKER_EVENT__KIND__TRIPLE_FAULT))
+    else if (p &
+             (1u << CTL__WORKER_EVENT__KIND__RESET | 1u << CTL__WORKER_EVENT__KIND__TRIPLE_FAULT))
         guest_reset(vm);
     else if (p & (1u << CTL__WORKER_EVENT__KIND__SLEEP))
         log_warn("the guest asked for a sleep state, which this machine does not have");

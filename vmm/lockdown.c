@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vmm gives up what it was started with. Everything that needs to be opened is open by now; what
- * follows holds authority over this guest and nothing else. Must run before the first child exists and
- * must never be undone.
+ * The vmm gives up what it was started with. Everything that needs to be opened is open by now;
+ * what follows holds authority over this guest and nothing else. Must run before the first child
+ * exists and must never be undone.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +18,8 @@ static int refuse(int r, const char *step, char *err, size_t errlen)
     return r;
 }
 
-/* An ordinary user has no UID to change to and no capability to lose but those of a file or an ambient
- * set; emptying the bounding set would itself need one. */
+/* An ordinary user has no UID to change to and no capability to lose but those of a file or an
+ * ambient set; emptying the bounding set would itself need one. */
 static int give_up_identity(uid_t uid, const char **step)
 {
     if (uid || geteuid() == 0)

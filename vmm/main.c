@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bulkhead: from the command line to the exit status, in named stages. Owns the order of the stages,
- * which is the order in which rights are used and then given up; each stage's work is elsewhere.
+ * bulkhead: from the command line to the exit status, in named stages. Owns the order of the
+ * stages, which is the order in which rights are used and then given up; each stage's work is
+ * elsewhere.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -43,8 +44,8 @@ static int stage_plan(int argc, char **argv)
     return r;
 }
 
-/* An image that another machine writes must not be opened by a second one; the lock is on the open file
- * description that the spawner will hold, so it lasts as long as the VM. */
+/* An image that another machine writes must not be opened by a second one; the lock is on the open
+ * file description that the spawner will hold, so it lasts as long as the VM. */
 static int lock_images(void)
 {
     for (unsigned i = 0; i < vm.plan.n_disk; i++) {
@@ -72,8 +73,8 @@ static int stage_files(void)
     return plan_open_files(&vm.plan) < 0 ? -1 : lock_images();
 }
 
-/* Stage 3: the spawner, with the frozen plan and the disks. From here on the vmm cannot choose what is
- * started, and it lets go of the disks itself. */
+/* Stage 3: the spawner, with the frozen plan and the disks. From here on the vmm cannot choose what
+ * is started, and it lets go of the disks itself. */
 static int stage_spawner(void)
 {
     int files[SPAWN_FILES_MAX];
@@ -146,7 +147,8 @@ static int stage_lock(void)
     return lockdown(&sup.reply, vm.plan.sandbox, err, sizeof(err)) < 0 ? fail(err) : 0;
 }
 
-/* The directory may belong to the user who started us and no longer to us: then the file stays, empty. */
+/* The directory may belong to the user who started us and no longer to us: then the file stays,
+ * empty. */
 static void remove_pidfile(void)
 {
     if (vm.plan.pidfile_fd < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host end of the UARTs' character rings in the machine page. The other end is the cpu-worker, which
- * may be hostile: this side keeps its own indexes in private memory and checks the other's. Must never
- * let an index from shared memory reach beyond the ring.
+ * The host end of the UARTs' character rings in the machine page. The other end is the cpu-worker,
+ * which may be hostile: this side keeps its own indexes in private memory and checks the other's.
+ * Must never let an index from shared memory reach beyond the ring.
  */
 #include <string.h>
 #include <unistd.h>
@@ -60,8 +60,8 @@ unsigned vm_serial_read(struct vm *vm, unsigned n, uint8_t *buf, unsigned len)
     copy_out(r, tail, buf, len);
     own[n].tx_tail = tail + len;
     __atomic_store_n(&r->tail, own[n].tx_tail, __ATOMIC_RELEASE);
-    /* The producer stores head, then looks at tail; this side stores tail, then looks at head. With full
-     * fences between, a producer that found the ring full is always seen here. */
+    /* The producer stores head, then looks at tail; this side stores tail, then looks at head. With
+     * full fences between, a producer that found the ring full is always seen here. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (len && __atomic_load_n(&r->head, __ATOMIC_RELAXED) - tail >= ABI_CHAR_RING)
         ring_worker(vm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals of the vmm: the polite ones end the VM in an orderly way, the fatal ones at least leave the
- * terminal usable. Must never do anything in a signal handler that is not async-signal-safe.
+ * Signals of the vmm: the polite ones end the VM in an orderly way, the fatal ones at least leave
+ * the terminal usable. Must never do anything in a signal handler that is not async-signal-safe.
  */
 #include <errno.h>
 #include <signal.h>
@@ -57,9 +57,9 @@ static int install_fatal(void)
     return 0;
 }
 
-/* A key on the terminal reaches every process of the foreground group. Only the vmm may react to it: a
- * spawner that dies of Ctrl-C takes the VM along before anything was flushed. Ignored stays ignored
- * across exec. */
+/* A key on the terminal reaches every process of the foreground group. Only the vmm may react to
+ * it: a spawner that dies of Ctrl-C takes the VM along before anything was flushed. Ignored stays
+ * ignored across exec. */
 void signals_shield(bool on)
 {
     static const int keys[] = {SIGINT, SIGQUIT, SIGHUP};

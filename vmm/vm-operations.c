@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operations of vmm/vm.h that are about processes: thin, so that supervise/ needs to know nothing of
- * who asks.
+ * The operations of vmm/vm.h that are about processes: thin, so that supervise/ needs to know
+ * nothing of who asks.
  */
 #include <errno.h>
 #include "vmm/lifecycle.h"

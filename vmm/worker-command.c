@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands to the cpu-worker and the wait for their acknowledgement. The only place where the vmm waits
- * for a child inside a handler: it is what makes `stop` mean stopped. Bounded, and the vCPU's register
- * accesses are answered meanwhile, or a vCPU in the middle of one could never be parked.
+ * Commands to the cpu-worker and the wait for their acknowledgement. The only place where the vmm
+ * waits for a child inside a handler: it is what makes `stop` mean stopped. Bounded, and the vCPU's
+ * register accesses are answered meanwhile, or a vCPU in the middle of one could never be parked.
  */
 #include <errno.h>
 #include <poll.h>

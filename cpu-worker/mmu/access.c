@@ -115,11 +115,12 @@ static void copy_out(struct cpu *c, const struct op *o, const struct translation
     }
 }
 
-/* In 32-bit modes the second page of a crossing wraps at 4 GiB. */
+/* In 32-bit modes the second page of a crossing wraps at 4 GiB; but in compatibility mode the descriptor
+ * tables and the TSS are reached by 64-bit addresses. */
 static uint64_t next_page(const struct cpu *c, uint64_t va)
 {
     uint64_t n = (va | 0xfff) + 1;
-    return c->mode & MODE_64 ? n : (uint32_t)n;
+    return (c->mode & MODE_64) || va >> 32 ? n : (uint32_t)n;
 }
 void mmu_read_bytes(struct cpu *c, const struct op *o, uint64_t va, void *buf, unsigned len)
 {

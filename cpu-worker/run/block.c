@@ -125,15 +125,15 @@ void block_invalidate_page(struct cpu *c, uint64_t off)
     jc_flush(c);
 }
 
-/* Bytes [lo, hi) of page p against the part of the block that lies in that page. */
+/* Bytes [lo, hi) of page p against the parts of the block that lie in that page: both of them when two
+ * linear pages are the same frame. */
 static bool block_overlaps(const struct block *b, uint64_t p, uint64_t lo, uint64_t hi)
 {
     uint64_t first = b->ram_off[0] & 0xfff, in_first = 0x1000 - first;
-    if (page_side(b, p) == 0) {
-        uint64_t n = b->len < in_first ? b->len : in_first;
-        return lo < first + n && hi > first;
-    }
-    return lo < b->len - in_first;
+    uint64_t n = b->len < in_first ? b->len : in_first;
+    if (b->ram_off[0] >> 12 == p && lo < first + n && hi > first)
+        return true;
+    return b->ram_off[1] >> 12 == p && lo < b->len - in_first;
 }
 static bool hit_page(struct cpu *c, const struct op *o, uint64_t p, uint64_t lo, uint64_t hi)
 {
@@ -147,7 +147,7 @@ static bool hit_page(struct cpu *c, const struct op *o, uint64_t p, uint64_t lo,
         }
         hit = true;
         block_kill(c, b);
-        if (o >= b->ops && o < b->ops + BLOCK_OPS_MAX && o->fn != op_resync) {
+        if (o >= b->ops && o < b->ops + b->n && o->fn != op_resync) {
             struct op *next = (struct op *)o + 1; /* the running block: leave it after this one */
             next->off = (uint16_t)o->next_off;
             next->fn = op_resync;

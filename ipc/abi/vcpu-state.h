@@ -67,7 +67,7 @@ struct abi_vcpu_state {
     } fpr[8];
     uint8_t ymm[16][32] __attribute__((aligned(64)));
     uint32_t halted;      /* in HLT, waiting for an interrupt */
-    uint32_t intr_shadow; /* 1 after STI or MOV SS: no interrupt before the next instruction ends */
+    uint32_t intr_shadow; /* 1 after STI, 2 after MOV SS: no interrupt before the next instruction ends */
     uint32_t nmi_blocked;
     uint32_t nmi_pending;
 };

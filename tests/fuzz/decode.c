@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libFuzzer target: guest bytes through the pre-decoder. The first two bytes choose the mode; the rest end
- * at an inaccessible page, so that a read beyond what was offered is seen without a sanitizer too.
- * Must never execute what it decoded.
+ * libFuzzer target: guest bytes through the pre-decoder. The first two bytes choose the mode; the
+ * rest end at an inaccessible page, so that a read beyond what was offered is seen without a
+ * sanitizer too. Must never execute what it decoded.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,7 +21,8 @@ static const uint32_t modes[] = {MODE_64 | MODE_LMA | MODE_PE | MODE_OSFXSR,
                                  MODE_PE,
                                  0,
                                  MODE_VM86 | MODE_USER,
-                                 MODE_LMA | MODE_CS32 | MODE_SS32 | MODE_PE | MODE_USER | MODE_OSFXSR};
+                                 MODE_LMA | MODE_CS32 | MODE_SS32 | MODE_PE | MODE_USER |
+                                     MODE_OSFXSR};
 
 static uint8_t *before_guard(const uint8_t *bytes, unsigned len)
 {
@@ -49,7 +50,8 @@ static unsigned check_one(const uint8_t *at, unsigned avail, uint32_t mode, unsi
     memset(again, 0xa5, sizeof(again));
     enum decode_result r = decode_one(o, &in);
     require(decode_one(again, &in) == r && !memcmp(o, again, sizeof(o)));
-    require(*(const uint8_t *)&o[2] == 0xa5 && !memcmp(&o[2], (const uint8_t *)&o[2] + 1, sizeof(o[2]) - 1));
+    require(*(const uint8_t *)&o[2] == 0xa5 &&
+            !memcmp(&o[2], (const uint8_t *)&o[2] + 1, sizeof(o[2]) - 1));
     if (r == DECODE_MORE) {
         require(avail < 15);
         return 0;

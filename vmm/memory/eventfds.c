@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns the eventfds of a VM: one per virtqueue notification (kick), one per interrupt source (call),
- * and the two doorbells of the machine page. They outlive every incarnation of a device process, so a
- * kick written while nobody listens is not lost. Never reads or writes one.
+ * Owns the eventfds of a VM: one per virtqueue notification (kick), one per interrupt source
+ * (call), and the two doorbells of the machine page. They outlive every incarnation of a device
+ * process, so a kick written while nobody listens is not lost. Never reads or writes one.
  */
 #include <errno.h>
 #include <sys/eventfd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Owns the memfds of a VM. A memfd is sealed against resizing before anyone else sees it, because a
- * process that could shrink it would kill every other one that maps it (SIGBUS). Must never hand out a
- * descriptor whose size can still change.
+ * process that could shrink it would kill every other one that maps it (SIGBUS). Must never hand
+ * out a descriptor whose size can still change.
  */
 #include "vmm/memory/guest-memory.h"
 
@@ -16,8 +16,8 @@
 #include "ipc/abi/codepage.h"
 #include "ipc/abi/machine-page.h"
 
-/* Mode 0400 makes reopening through /proc with write access fail for every other UID, so a descriptor
- * that was passed read-only stays read-only (docs/architecture.md, 7). */
+/* Mode 0400 makes reopening through /proc with write access fail for every other UID, so a
+ * descriptor that was passed read-only stays read-only (docs/architecture.md, 7). */
 static int sealed_memfd(const char *name, uint64_t size)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shared memory of a VM: guest RAM, the machine page, the code-page map, the state memory of device
- * processes, and the eventfds of kicks, calls and doorbells. Creates and seals them; never interprets
- * their contents.
+ * The shared memory of a VM: guest RAM, the machine page, the code-page map, the state memory of
+ * device processes, and the eventfds of kicks, calls and doorbells. Creates and seals them; never
+ * interprets their contents.
  */
 #ifndef BULKHEAD_VMM_MEMORY_GUEST_MEMORY_H
 #define BULKHEAD_VMM_MEMORY_GUEST_MEMORY_H
@@ -12,8 +12,8 @@
 
 #define MEM_DEVICE_STATE_SIZE 65536u /* bytes of each device process's state memfd */
 
-/* Creates everything shared of a VM with vm->plan.mem bytes of RAM and fills in vm->ram, page, *_fd.
- * 0, or -errno with one line for the user in err. */
+/* Creates everything shared of a VM with vm->plan.mem bytes of RAM and fills in vm->ram, page,
+ * *_fd. 0, or -errno with one line for the user in err. */
 int mem_create(struct vm *vm, char *err, size_t errlen);
 /* Unmaps and closes what mem_create made; safe after a failed or missing mem_create. */
 void mem_destroy(struct vm *vm);

@@ -134,8 +134,8 @@ static void worker_fds(struct boot_fds *b, const struct vm *vm)
         add_fd(b, CTL__FD_KIND__FD_CALL, i, vm->call_fd[i]);
 }
 
-/* A device gets its own socket, its own file and its own state. Guest memory comes later, from the front
- * end, region by region as vhost-user says. */
+/* A device gets its own socket, its own file and its own state. Guest memory comes later, from the
+ * front end, region by region as vhost-user says. */
 static void device_fds(struct boot_fds *b, const struct child *c, int vu_fd)
 {
     add_fd(b, CTL__FD_KIND__FD_VHOST_USER, 0, vu_fd);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spawner's events, and what follows a death: a successor now, a successor later, or none. The only
- * place that asks the restart policy. Must never restart what has not been reaped: the block fence and
- * the one-process-per-UID rule depend on it.
+ * The spawner's events, and what follows a death: a successor now, a successor later, or none. The
+ * only place that asks the restart policy. Must never restart what has not been reaped: the block
+ * fence and the one-process-per-UID rule depend on it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,24 +17,23 @@ static void give_up(struct child *c)
         machine_backend_failed(c->sup->vm, c->id);
 }
 
-static void follow_policy(struct child *c, bool charged)
+static void follow_policy(struct child *c, bool charged, const struct crash_note *note)
 {
     uint64_t now = ipc_now_ns(), delay = 0;
     uint64_t lived = c->ready_ns ? c->lost_ns - c->ready_ns : 0;
 
-    if (c->cause == CAUSE_REQUESTED) {
-        sup_child_start(c);
-        return;
-    }
     switch (rp_death(&c->policy, now, charged, lived, &delay)) {
-    case RP_NOW:
+    case RP_NOW: /* the guest waits for the successor, nobody waits for the news */
         sup_child_start(c);
+        crash_note_tell(c->sup, note);
         break;
     case RP_LATER:
         child_move(c, CEV_BACKOFF);
         ipc_timer_set(&c->timer, now + delay);
+        crash_note_tell(c->sup, note);
         break;
     case RP_GIVE_UP:
+        crash_note_tell(c->sup, note);
         give_up(c);
         break;
     }
@@ -54,12 +53,9 @@ static void fail_start(struct child *c, const char *reason)
     s->hooks->start_failed(s->vm, line);
 }
 
-static void worker_died(struct child *c, const char *reason)
+static void worker_died(struct child *c, const char *reason, const struct crash_note *note)
 {
-    if (c->cause == CAUSE_REQUESTED) {
-        sup_child_start(c);
-        return;
-    }
+    crash_note_tell(c->sup, note);
     child_move(c, CEV_GIVE_UP);
     c->sup->hooks->worker_lost(c->sup->vm, reason);
 }
@@ -67,6 +63,7 @@ static void worker_died(struct child *c, const char *reason)
 static void conclude(struct child *c, int status, bool known)
 {
     bool charged = death_is_charged(c, status, known);
+    struct crash_note note;
     char reason[64];
 
     death_reason(c, status, known, reason, sizeof(reason));
@@ -75,12 +72,13 @@ static void conclude(struct child *c, int status, bool known)
         return;
     }
     child_log_flush_held(c);
-    if (c->cause != CAUSE_REQUESTED)
-        crash_record(c, status, known);
-    if (c->program == SPAWN_CPU_WORKER)
-        worker_died(c, reason);
+    crash_note_make(c, status, known, &note);
+    if (c->cause == CAUSE_REQUESTED)
+        sup_child_start(c);
+    else if (c->program == SPAWN_CPU_WORKER)
+        worker_died(c, reason, &note);
     else
-        follow_policy(c, charged);
+        follow_policy(c, charged, &note);
 }
 
 void sup_check_all_stopped(struct supervisor *s)
@@ -102,8 +100,10 @@ void sup_child_bury(struct child *c, int status, bool known)
     ipc_timer_set(&c->timer, 0);
     incarnation_close(c);
     if (c->state == CHILD_DEAD && c->sup->stopping) {
+        struct crash_note note;
+        crash_note_make(c, status, known, &note);
         if (c->cause == CAUSE_NONE) /* maybe the very reason why everything ends */
-            crash_record(c, status, known);
+            crash_note_tell(c->sup, &note);
         child_move(c, CEV_STOP);
     }
     if (c->state == CHILD_STOPPING) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vmm's end of the children's control channels: handshake, heartbeats' answers, worker and device
- * messages. A child that breaks the protocol is lost on the spot. Must never wait for a child.
+ * The vmm's end of the children's control channels: handshake, heartbeats' answers, worker and
+ * device messages. A child that breaks the protocol is lost on the spot. Must never wait for a
+ * child.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +11,8 @@
 
 #define MESSAGES_PER_WAKE 16
 
-int sup_child_send(struct child *c, enum ctl_msg type, const void *msg, const int *fds, unsigned nfds)
+int sup_child_send(struct child *c, enum ctl_msg type, const void *msg, const int *fds,
+                   unsigned nfds)
 {
     int r;
 
@@ -27,8 +29,8 @@ int sup_child_send(struct child *c, enum ctl_msg type, const void *msg, const in
 static int on_hello(struct child *c, const Ctl__Hello *m)
 {
     if (m->version != CTL_VERSION) {
-        log_error("%s#%u speaks control version %u, not %u", c->tag, c->generation,
-                  m->version, CTL_VERSION);
+        log_error("%s#%u speaks control version %u, not %u", c->tag, c->generation, m->version,
+                  CTL_VERSION);
         return -EPROTO;
     }
     if (c->hello_seen)
@@ -38,8 +40,8 @@ static int on_hello(struct child *c, const Ctl__Hello *m)
     return 0;
 }
 
-/* BOOT goes out as soon as the process exists, HELLO comes as soon as its program runs: whichever is
- * second ends the NEW state. */
+/* BOOT goes out as soon as the process exists, HELLO comes as soon as its program runs: whichever
+ * is second ends the NEW state. */
 void sup_child_boot_state(struct child *c)
 {
     if (c->hello_seen && c->boot_sent)
@@ -110,7 +112,8 @@ static void on_device_event(struct child *c, const Ctl__DeviceEvent *m)
 
     if (!ipc_ratelimit_ok(&c->event_limit, 10, 1))
         return;
-    snprintf(text, sizeof(text), "%s%s%s", m->name, m->detail ? ": " : "", m->detail ? m->detail : "");
+    snprintf(text, sizeof(text), "%s%s%s", m->name, m->detail ? ": " : "",
+             m->detail ? m->detail : "");
     if (!c->sup->starting) /* at start-up its own error line says the same */
         log_child_text(c, IPC_LOG_WARN, text);
     device_event_record(c, m->name, m->detail ? m->detail : "");

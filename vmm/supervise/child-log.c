@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads what children log and writes it to the vmm's stderr with the child's name in front. The text is
- * the child's and therefore hostile: it is bounded, made printable and rate-limited here. Must never be
- * parsed for anything but display.
+ * Reads what children log and writes it to the vmm's stderr with the child's name in front. The
+ * text is the child's and therefore hostile: it is bounded, made printable and rate-limited here.
+ * Must never be parsed for anything but display.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,13 +27,12 @@ static void show(struct child *c, unsigned level, const char *text)
     if (!ipc_ratelimit_ok(rl, BURST, 1))
         return;
     if (before > rl->suppressed)
-        ipc_log(IPC_LOG_WARN, "%s#%u: %u lines dropped", c->tag, c->generation,
-                before);
+        ipc_log(IPC_LOG_WARN, "%s#%u: %u lines dropped", c->tag, c->generation, before);
     ipc_log((enum ipc_log_level)level, "%s#%u: %s", c->tag, c->generation, text);
 }
 
-/* During start-up an error line is held back: if the child dies, it becomes the one line that says why
- * there is no VM; if the child gets ready after all, it is shown then. */
+/* During start-up an error line is held back: if the child dies, it becomes the one line that says
+ * why there is no VM; if the child gets ready after all, it is shown then. */
 static void take_line(struct child *c, unsigned level, const char *text)
 {
     keep_line(c->last_line, sizeof(c->last_line), text);

@@ -5,19 +5,29 @@
  */
 #include "vmm/supervise/child.h"
 
-#define NO (-1)
-
+/* A table is read by columns. */
+/* clang-format off */
+#define ABS CHILD_ABSENT
+#define SPW CHILD_SPAWNING
+#define HSH CHILD_HANDSHAKE
+#define RUN CHILD_RUNNING
+#define STP CHILD_STOPPING
+#define DED CHILD_DEAD
+#define BCK CHILD_BACKOFF
+#define FLD CHILD_FAILED
+#define ___ (-1)
 static const signed char next_state[][CHILD_EVENTS] = {
-    /*                  START           STARTED          READY          LOST        BACKOFF        GIVE_UP       STOP            REAPED */
-    [CHILD_ABSENT]    = {CHILD_SPAWNING, NO,              NO,            NO,         NO,            NO,           CHILD_ABSENT,   NO},
-    [CHILD_SPAWNING]  = {NO,             CHILD_HANDSHAKE, NO,            CHILD_DEAD, NO,            NO,           CHILD_STOPPING, NO},
-    [CHILD_HANDSHAKE] = {NO,             NO,              CHILD_RUNNING, CHILD_DEAD, NO,            NO,           CHILD_STOPPING, NO},
-    [CHILD_RUNNING]   = {NO,             NO,              NO,            CHILD_DEAD, NO,            NO,           CHILD_STOPPING, NO},
-    [CHILD_STOPPING]  = {NO,             NO,              NO,            NO,         NO,            NO,           NO,             CHILD_ABSENT},
-    [CHILD_DEAD]      = {CHILD_SPAWNING, NO,              NO,            NO,         CHILD_BACKOFF, CHILD_FAILED, CHILD_STOPPING, NO},
-    [CHILD_BACKOFF]   = {CHILD_SPAWNING, NO,              NO,            NO,         NO,            CHILD_FAILED, CHILD_ABSENT,   NO},
-    [CHILD_FAILED]    = {CHILD_SPAWNING, NO,              NO,            NO,         NO,            NO,           CHILD_ABSENT,   NO},
+    /*       START STARTED READY LOST BACKOFF GIVE_UP STOP REAPED */
+    [ABS] = {SPW,  ___,    ___,  ___, ___,    ___,    ABS, ___},
+    [SPW] = {___,  HSH,    ___,  DED, ___,    ___,    STP, ___},
+    [HSH] = {___,  ___,    RUN,  DED, ___,    ___,    STP, ___},
+    [RUN] = {___,  ___,    ___,  DED, ___,    ___,    STP, ___},
+    [STP] = {___,  ___,    ___,  ___, ___,    ___,    ___, ABS},
+    [DED] = {SPW,  ___,    ___,  ___, BCK,    FLD,    STP, ___},
+    [BCK] = {SPW,  ___,    ___,  ___, ___,    FLD,    ABS, ___},
+    [FLD] = {SPW,  ___,    ___,  ___, ___,    ___,    ABS, ___},
 };
+/* clang-format on */
 
 const char *child_state_name(enum child_state s)
 {
@@ -38,7 +48,7 @@ const char *child_event_name(enum child_event e)
 int child_next_state(enum child_state s, enum child_event e)
 {
     if ((unsigned)s > CHILD_FAILED || (unsigned)e >= CHILD_EVENTS)
-        return NO;
+        return -1;
     return next_state[s][e];
 }
 
@@ -46,8 +56,9 @@ bool child_move(struct child *c, enum child_event e)
 {
     int next = child_next_state(c->state, e);
 
-    if (next == NO) {
-        log_error("%s#%u: event %s is not allowed in state %s", c->tag, c->generation, child_event_name(e), child_state_name(c->state));
+    if (next < 0) {
+        log_error("%s#%u: event %s is not allowed in state %s", c->tag, c->generation,
+                  child_event_name(e), child_state_name(c->state));
         return false;
     }
     c->state = (enum child_state)next;

@@ -43,8 +43,8 @@ struct child {
     const char *role_name; /* "block", ... */
     unsigned config;       /* index into plan.disk[] or plan.net[] */
     char id[64];
-    char alias[64];        /* the guest device's id, "" if it has none */
-    char tag[80];          /* for messages: "block/virtio0", "ui" */
+    char alias[64]; /* the guest device's id, "" if it has none */
+    char tag[80];   /* for messages: "block/virtio0", "ui" */
     enum child_state state;
     uint32_t generation;
     struct restart_policy policy;
@@ -52,9 +52,11 @@ struct child {
     /* this incarnation */
     int pid;
     uint32_t uid, layers, stages;
-    bool hello_seen, boot_sent, was_ready, backend_up, error_held; /* error_held: first_error was not shown yet */
-    enum child_cause cause, suspect; /* suspect: what it is killed for if it does not die by itself */
-    char why[96];          /* in words, for the suspect */
+    bool hello_seen, boot_sent, was_ready, backend_up,
+        error_held; /* error_held: first_error was not shown yet */
+    enum child_cause cause,
+        suspect;  /* suspect: what it is killed for if it does not die by itself */
+    char why[96]; /* in words, for the suspect */
     int pidfd, status_fd, ctl_fd, log_fd, image_fd, vu_fd;
     struct ctl_peer *ctl;
     uint64_t started_ns, ready_ns, lost_ns;
@@ -66,7 +68,8 @@ struct child {
     /* across incarnations */
     int state_fd;
     unsigned restarts;
-    struct ipc_timer timer; /* deadline of SPAWNING/HANDSHAKE, second kill of DEAD, end of BACKOFF */
+    struct ipc_timer
+        timer; /* deadline of SPAWNING/HANDSHAKE, second kill of DEAD, end of BACKOFF */
     struct ipc_ratelimit log_limit, event_limit;
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Says what a child died of: one line on stderr and one event to management. Owns the classification of
- * deaths (docs/decisions/0003-crash-budget.md); must never decide what happens next.
+ * Says what a child died of: one line on stderr and one event to management. Owns the
+ * classification of deaths (docs/decisions/0003-crash-budget.md); must never decide what happens
+ * next.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -72,28 +73,41 @@ static void json_text(char *out, size_t len, const char *text)
     out[n] = '\0';
 }
 
-static void process_event(struct child *c, const char *event, const char *reason)
+static void process_json(const struct child *c, const char *reason, char *json, size_t len)
 {
-    char json[768], id[130], why[400];
+    char id[130], why[400];
 
     json_text(id, sizeof(id), c->id);
     json_text(why, sizeof(why), reason);
-    snprintf(json, sizeof(json),
+    snprintf(json, len,
              "{\"role\": \"%s\", \"id\": \"%s\", \"pid\": %d, \"generation\": %u, "
              "\"reason\": \"%s\", \"restarts\": %u}",
              c->role_name, id, c->pid, c->generation, why, c->restarts);
+}
+
+static void process_event(struct child *c, const char *event, const char *reason)
+{
+    char json[768];
+
+    process_json(c, reason, json, sizeof(json));
     qmp_event(c->sup->vm, event, json);
 }
 
-void crash_record(struct child *c, int status, bool known)
+void crash_note_make(const struct child *c, int status, bool known, struct crash_note *n)
 {
-    char reason[64], line[400];
+    char reason[64], text[400];
 
     death_reason(c, status, known, reason, sizeof(reason));
-    snprintf(line, sizeof(line), "%s%s%s", reason, c->last_line[0] ? "; last message: " : "",
+    snprintf(text, sizeof(text), "%s%s%s", reason, c->last_line[0] ? "; last message: " : "",
              c->last_line);
-    log_warn("%s#%u (pid %d) %s", c->tag, c->generation, c->pid, line);
-    process_event(c, "BULKHEAD_PROCESS_CRASHED", line);
+    snprintf(n->line, sizeof(n->line), "%s#%u (pid %d) %s", c->tag, c->generation, c->pid, text);
+    process_json(c, text, n->json, sizeof(n->json));
+}
+
+void crash_note_tell(struct supervisor *s, const struct crash_note *n)
+{
+    log_warn("%s", n->line);
+    qmp_event(s->vm, "BULKHEAD_PROCESS_CRASHED", n->json);
 }
 
 void restart_record(struct child *c)
@@ -118,6 +132,7 @@ void device_event_record(struct child *c, const char *name, const char *detail)
     json_text(id, sizeof(id), c->id);
     json_text(n, sizeof(n), name);
     json_text(d, sizeof(d), detail);
-    snprintf(json, sizeof(json), "{\"id\": \"%s\", \"event\": \"%s\", \"detail\": \"%s\"}", id, n, d);
+    snprintf(json, sizeof(json), "{\"id\": \"%s\", \"event\": \"%s\", \"detail\": \"%s\"}", id, n,
+             d);
     qmp_event(c->sup->vm, "BULKHEAD_DEVICE_EVENT", json);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Finds children that live but do not answer. Counts heartbeats, not time: when the vmm itself was
- * stopped for a while, all children would look late at once, and all the answers are waiting unread.
+ * stopped for a while, all children would look late at once, and all the answers are waiting
+ * unread.
  */
 #include "vmm/supervise/supervisor.h"
 

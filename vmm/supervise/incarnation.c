@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One incarnation of a child from START to the moment it is condemned: channels, descriptors, deadlines.
- * Must never decide whether there will be a successor (burial.c does).
+ * One incarnation of a child from START to the moment it is condemned: channels, descriptors,
+ * deadlines. Must never decide whether there will be a successor (burial.c does).
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,8 +13,8 @@
 #include "ipc/chan.h"
 #include "vmm/supervise/report.h"
 
-/* A dying process closes its sockets a moment before it is dead. So a hang-up is not taken for a crime
- * until this long after it. */
+/* A dying process closes its sockets a moment before it is dead. So a hang-up is not taken for a
+ * crime until this long after it. */
 #define HANGUP_GRACE_NS 100000000ull
 
 static void drop_fd(struct child *c, int *fd)
@@ -135,8 +135,8 @@ void sup_child_start(struct child *c)
     }
 }
 
-/* The spawner's answer: the process exists. fds: pidfd, then the role's file if it has one, then (where
- * the spawner offers it) /proc/PID/status, opened before anything was locked. */
+/* The spawner's answer: the process exists. fds: pidfd, then the role's file if it has one, then
+ * (where the spawner offers it) /proc/PID/status, opened before anything was locked. */
 static void take_started_fds(struct child *c, int *fds, unsigned nfds)
 {
     unsigned i = 0;
@@ -163,8 +163,8 @@ static int boot_device(struct child *c)
     r = boot_send(c, sv[1]);
     close(sv[1]);
     c->vu_fd = sv[0];
-    /* The image belongs to the child alone: the block fence is a lock on this open file description,
-     * and it must fall when that process dies. */
+    /* The image belongs to the child alone: the block fence is a lock on this open file
+     * description, and it must fall when that process dies. */
     drop_plain_fd(&c->image_fd);
     return r;
 }
@@ -198,8 +198,8 @@ static void kill_child(struct child *c, int sig)
     spawn_client_kill(&c->sup->spawn, c->role, c->generation, sig);
 }
 
-/* A child that only hung up, on the vmm or on its front end, is probably in the middle of dying: let its
- * own cause of death be seen. */
+/* A child that only hung up, on the vmm or on its front end, is probably in the middle of dying:
+ * let its own cause of death be seen. */
 static void condemn(struct child *c, enum child_cause cause)
 {
     uint64_t now = ipc_now_ns();
@@ -220,8 +220,8 @@ static void condemn(struct child *c, enum child_cause cause)
     }
 }
 
-/* Whoever notices first, a front end whose request failed or the loop, a process that is dead already
- * died of its own cause. #syscalls:vmm poll */
+/* Whoever notices first, a front end whose request failed or the loop, a process that is dead
+ * already died of its own cause. #syscalls:vmm poll */
 static bool is_dead(const struct child *c)
 {
     struct pollfd p = {.fd = c->pidfd, .events = POLLIN};

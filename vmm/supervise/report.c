@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `info processes`, query-processes and query-sandbox say. The figures come from the kernel: each
- * process's /proc/PID/status is opened when the process starts and read whenever somebody asks. The
- * spawner may pass a child's with STARTED; otherwise it is opened here, which the vmm's policy allows
- * for reading only. Where neither works the child's own report counts.
+ * What `info processes`, query-processes and query-sandbox say. The figures come from the kernel:
+ * each process's /proc/PID/status is opened when the process starts and read whenever somebody
+ * asks. The spawner may pass a child's with STARTED; otherwise it is opened here, which the vmm's
+ * policy allows for reading only. Where neither works the child's own report counts.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns the crash budget and the restart delays. Must never read a clock: the caller says what time it is.
+ * Owns the crash budget and the restart delays. Must never read a clock: the caller says what time
+ * it is.
  */
 #include "vmm/supervise/restart-policy.h"
 
@@ -31,8 +32,8 @@ static uint64_t next_delay(struct restart_policy *rp)
     return d;
 }
 
-enum rp_verdict rp_death(struct restart_policy *rp, uint64_t now_ns, bool charged, uint64_t lived_ns,
-                         uint64_t *delay_ns)
+enum rp_verdict rp_death(struct restart_policy *rp, uint64_t now_ns, bool charged,
+                         uint64_t lived_ns, uint64_t *delay_ns)
 {
     if (rp->last_death && now_ns - rp->last_death > RP_STABLE_NS)
         rp->step = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the machine plan to the list of roles: which children this VM has, in which order, with which
- * file. The same order is the spawn plan's. Must never look at run-time state.
+ * From the machine plan to the list of roles: which children this VM has, in which order, with
+ * which file. The same order is the spawn plan's. Must never look at run-time state.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +14,8 @@ static const char *role_names[SPAWN_PROGRAMS] = {
     [SPAWN_UI] = "ui",
 };
 
-/* The spawner refuses titles that are not printable ASCII; ids are checked by config/, but a title is
- * also shorter than an id may be. */
+/* The spawner refuses titles that are not printable ASCII; ids are checked by config/, but a title
+ * is also shorter than an id may be. */
 static void set_title(struct spawn_role *r, const char *tag)
 {
     size_t n = strnlen(tag, sizeof(r->title) - 1);

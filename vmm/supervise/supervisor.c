@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The supervisor as a whole: start-up, orderly end, restart by order, look-up. Must never parse anything
- * a child sends.
+ * The supervisor as a whole: start-up, orderly end, restart by order, look-up. Must never parse
+ * anything a child sends.
  */
 #include "vmm/supervise/supervisor.h"
 

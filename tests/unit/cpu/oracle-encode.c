@@ -11,7 +11,6 @@
 static ZydisDecoder decoder;
 static uint64_t next_cell;
 
-
 /* Bit of ECX of a CPUID leaf; the compilers' own names for these features differ. */
 static bool host_has(unsigned leaf, unsigned bit)
 {
@@ -63,9 +62,9 @@ static bool harmless(const struct insn *i)
         break;
     }
     if (in->mnemonic == ZYDIS_MNEMONIC_CPUID || in->mnemonic == ZYDIS_MNEMONIC_RDTSC ||
-        in->mnemonic == ZYDIS_MNEMONIC_EMMS ||
-        in->mnemonic == ZYDIS_MNEMONIC_IRET || in->mnemonic == ZYDIS_MNEMONIC_IRETD ||
-        in->mnemonic == ZYDIS_MNEMONIC_IRETQ || in->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+        in->mnemonic == ZYDIS_MNEMONIC_EMMS || in->mnemonic == ZYDIS_MNEMONIC_IRET ||
+        in->mnemonic == ZYDIS_MNEMONIC_IRETD || in->mnemonic == ZYDIS_MNEMONIC_IRETQ ||
+        in->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
         return false;
     /* A branch to the stack pointer cannot be steered. */
     if (in->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE && in->operand_count_visible &&
@@ -83,14 +82,16 @@ static bool steerable(const struct insn *i)
     ZydisRegister first = ZYDIS_REGISTER_NONE, bit = ZYDIS_REGISTER_NONE;
     if (!i->m64 && in->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE && in->operand_width == 16)
         return false; /* the target would be truncated to 16 bits */
-    if (in->meta.category == ZYDIS_CATEGORY_BITBYTE && i->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
+    if (in->meta.category == ZYDIS_CATEGORY_BITBYTE &&
+        i->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
         bit = i->ops[1].reg.value;
     for (unsigned k = 0; k < in->operand_count; k++) {
         const ZydisDecodedOperand *o = &i->ops[k];
         if (o->type != ZYDIS_OPERAND_TYPE_MEMORY || o->mem.type != ZYDIS_MEMOP_TYPE_MEM)
             continue;
         ZydisRegister b = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->mem.base);
-        ZydisRegister x = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->mem.index);
+        ZydisRegister x =
+            ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->mem.index);
         ZydisRegister t = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, bit);
         if (in->address_width == 16 || (x && x == b) || (t && (t == b || t == x)))
             return false;
@@ -189,7 +190,8 @@ static unsigned prefixes(struct insn *i, unsigned kind)
     return n;
 }
 /* map 0: one byte, 1: 0F, 2: 0F38 */
-static void build(struct insn *i, unsigned map, unsigned opcode, unsigned kind, unsigned reg, bool mem)
+static void build(struct insn *i, unsigned map, unsigned opcode, unsigned kind, unsigned reg,
+                  bool mem)
 {
     static const uint8_t rex[] = {0x48, 0x40, 0x4f, 0x41, 0x44, 0x4d, 0x4a, 0x49};
     uint64_t r = rnd();

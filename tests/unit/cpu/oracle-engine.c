@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs one instruction in the interpreter: pre-decoder, block cache, handlers, at CPL 3 with identity
- * page tables. The IDT is empty, so that an INT3 shows as the #GP of its own delivery. Must never
- * deliver an event into guest code.
+ * Runs one instruction in the interpreter: pre-decoder, block cache, handlers, at CPL 3 with
+ * identity page tables. The IDT is empty, so that an INT3 shows as the #GP of its own delivery.
+ * Must never deliver an event into guest code.
  */
 #include "tests/lib/bare.h"
 #include "tests/unit/cpu/oracle.h"
@@ -40,13 +40,13 @@ void engine_mode(bool m64)
     struct abi_vcpu_state *s = b.cpu->s;
     bare_long_mode(&b, CODE, CENTRE);
     user_pages();
-    s->seg[ABI_CS] = (struct abi_segment){.selector = m64 ? 0x33 : 0x23,
-                                          .attr = m64 ? 0xa0fb : 0xc0fb, .limit = ~0u};
+    s->seg[ABI_CS] = (struct abi_segment){
+        .selector = m64 ? 0x33 : 0x23, .attr = m64 ? 0xa0fb : 0xc0fb, .limit = ~0u};
     for (unsigned i = 0; i < 6; i++) {
         if (i == ABI_CS)
             continue;
-        s->seg[i] = (struct abi_segment){.selector = i < ABI_FS ? 0x2b : 0, .attr = 0xc0f3,
-                                         .limit = ~0u};
+        s->seg[i] =
+            (struct abi_segment){.selector = i < ABI_FS ? 0x2b : 0, .attr = 0xc0f3, .limit = ~0u};
     }
     s->seg[ABI_GS].base = engine_gs_base();
     s->seg[ABI_TR].limit = 0;
@@ -73,7 +73,8 @@ static void run_blocks(struct cpu *c)
             o = o->fn(c, o);
     }
 }
-/* Sometimes the TLB is empty, sometimes the data pages have code: the slow paths of every access. */
+/* Sometimes the TLB is empty, sometimes the data pages have code: the slow paths of every access.
+ */
 static void vary(struct cpu *c)
 {
     unsigned r = (unsigned)(rnd() >> 60);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs one instruction on the host. Entering and leaving are both signals: the handler of the first
- * INT3 replaces every register by the state asked for, the next trap or fault reads them all back, so
- * the instruction may use the stack pointer, branch and fault as it likes.
+ * INT3 replaces every register by the state asked for, the next trap or fault reads them all back,
+ * so the instruction may use the stack pointer, branch and fault as it likes.
  */
 #include "tests/unit/cpu/oracle.h"
 
@@ -74,8 +74,8 @@ void native_init(uint8_t *ram)
     /* A second mapping of the same pages, at the address they have in the guest. */
     void *p = mremap(ram + WINDOW, 0, WINDOW_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, want);
     if (p != want || mprotect(p, WINDOW_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC)) {
-        perror("window");
-        exit(77);
+        printf("1..0 # SKIP the host does not give the window's address with execute permission\n");
+        exit(0);
     }
     /* 32-bit code needs data segments; 64-bit code ignores them. */
     __asm__ volatile("mov %0,%%ds\n\tmov %0,%%es" : : "r"(USER_DS));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random operands: numbers at the edges of every operand size, flags, memory around a page boundary,
- * and registers solved so that addresses and branch targets stay where both sides can go. Must always
- * give the same sequence for a seed.
+ * Random operands: numbers at the edges of every operand size, flags, memory around a page
+ * boundary, and registers solved so that addresses and branch targets stay where both sides can go.
+ * Must always give the same sequence for a seed.
  */
 #include "tests/unit/cpu/oracle.h"
 
@@ -24,13 +24,45 @@ uint64_t rnd(void)
 }
 static uint64_t value(void)
 {
-    static const uint64_t special[] = {0, 1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 0x7f, 0x80, 0xff,
-                                       0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000,
-                                       0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000,
-                                       ~0ull, ~1ull, ~0x7full, ~0x7fffull, ~0x7fffffffull};
+    static const uint64_t special[] = {0,
+                                       1,
+                                       2,
+                                       7,
+                                       8,
+                                       15,
+                                       16,
+                                       17,
+                                       31,
+                                       32,
+                                       33,
+                                       63,
+                                       64,
+                                       65,
+                                       0x7f,
+                                       0x80,
+                                       0xff,
+                                       0x100,
+                                       0x7fff,
+                                       0x8000,
+                                       0xffff,
+                                       0x10000,
+                                       0x7fffffff,
+                                       0x80000000,
+                                       0xffffffff,
+                                       0x100000000,
+                                       0x7fffffffffffffff,
+                                       0x8000000000000000,
+                                       ~0ull,
+                                       ~1ull,
+                                       ~0x7full,
+                                       ~0x7fffull,
+                                       ~0x7fffffffull};
     uint64_t r = rnd();
     switch (r >> 60) {
-    case 0: case 1: case 2: case 3:
+    case 0:
+    case 1:
+    case 2:
+    case 3:
         return special[(r & 0xffff) % (sizeof(special) / sizeof(special[0]))];
     case 4:
         return (uint64_t)(int64_t)(int8_t)r;
@@ -45,16 +77,19 @@ static uint64_t value(void)
 
 static unsigned gpr_id(ZydisRegister r)
 {
-    return (unsigned)ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, r)) & 15;
+    return (unsigned)ZydisRegisterGetId(
+               ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, r)) &
+           15;
 }
 static uint64_t cell_target(const struct insn *i)
 {
-    unsigned t = (unsigned)(rnd() >> 32) % CELL;
+    unsigned t = 1 + (unsigned)(rnd() >> 32) % (CELL - 2); /* read askew it is never canonical */
     return i->cell + (t >= CELL_ENTRY && t < CELL_ENTRY + i->len ? CELL_ENTRY + i->len : t);
 }
 static bool is_near_branch(const struct insn *i)
 {
-    return i->in.meta.category == ZYDIS_CATEGORY_CALL || i->in.meta.category == ZYDIS_CATEGORY_RET ||
+    return i->in.meta.category == ZYDIS_CATEGORY_CALL ||
+           i->in.meta.category == ZYDIS_CATEGORY_RET ||
            i->in.meta.category == ZYDIS_CATEGORY_UNCOND_BR;
 }
 
@@ -64,7 +99,8 @@ static void place_operand(const struct insn *i, const ZydisDecodedOperand *o, st
     uint64_t to = CENTRE + rnd() % 128 - 64, target = cell_target(i);
     if (!(rnd() & 3))
         to &= ~15ull;
-    if (is_near_branch(i) && (!i->m64 || (rnd() & 7))) /* unaligned: a target that is not canonical */
+    if (is_near_branch(i) &&
+        (!i->m64 || (rnd() & 7))) /* unaligned: a target that is not canonical */
         to &= ~7ull;
     if (o->mem.index != ZYDIS_REGISTER_NONE) {
         unsigned x = gpr_id(o->mem.index);
@@ -83,7 +119,8 @@ static void place_operand(const struct insn *i, const ZydisDecodedOperand *o, st
     if (i->in.address_width == 32 && i->m64 && gpr_id(o->mem.base) != 4)
         to = (uint32_t)to | rnd() << 32;
     s->gpr[gpr_id(o->mem.base)] = to;
-    if (is_near_branch(i) && o->mem.index == ZYDIS_REGISTER_NONE && o->mem.segment != ZYDIS_REGISTER_GS)
+    if (is_near_branch(i) && o->mem.index == ZYDIS_REGISTER_NONE &&
+        o->mem.segment != ZYDIS_REGISTER_GS)
         memcpy((void *)(uintptr_t)(uint32_t)(to + (uint64_t)o->mem.disp.value *
                                                       (o->mem.disp.has_displacement ? 1 : 0)),
                &target, 8);
@@ -101,13 +138,15 @@ static void special_registers(const struct insn *i, struct state *s)
 {
     const ZydisDecodedInstruction *in = &i->in;
     if (in->meta.category == ZYDIS_CATEGORY_STRINGOP &&
-        (in->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE))) {
+        (in->attributes &
+         (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE))) {
         s->gpr[1] = rnd() % 40;
         /* With ECX = 0 a processor may or may not clear the upper halves of the other registers. */
         if (in->address_width == 32 && i->m64)
             s->gpr[1] = (s->gpr[1] + 1) | (rnd() & 1 ? rnd() << 32 : 0);
     }
-    if (in->meta.category == ZYDIS_CATEGORY_BITBYTE && i->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+    if (in->meta.category == ZYDIS_CATEGORY_BITBYTE &&
+        i->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
         i->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
         s->gpr[gpr_id(i->ops[1].reg.value)] = (uint64_t)(int64_t)(int16_t)rnd();
     if (in->mnemonic == ZYDIS_MNEMONIC_ENTER)
@@ -118,8 +157,8 @@ static void special_registers(const struct insn *i, struct state *s)
         in->operand_count_visible)
         s->gpr[gpr_id(i->ops[0].reg.value)] = cell_target(i);
 }
-/* POPF takes what can be compared and does not trap this process; memory that agrees often enough with
- * the registers makes compare-and-exchange succeed and string comparisons go on. */
+/* POPF takes what can be compared and does not trap this process; memory that agrees often enough
+ * with the registers makes compare-and-exchange succeed and string comparisons go on. */
 static void special_memory(const struct insn *i, const struct state *s)
 {
     uint64_t *at = (uint64_t *)(uintptr_t)(uint32_t)s->gpr[4];
@@ -166,7 +205,8 @@ void operands_random(const struct insn *i, struct state *s)
     if (i->known) {
         special_registers(i, s);
         for (unsigned k = 0; k < i->in.operand_count; k++)
-            if (i->ops[k].type == ZYDIS_OPERAND_TYPE_MEMORY && i->ops[k].mem.type == ZYDIS_MEMOP_TYPE_MEM)
+            if (i->ops[k].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                i->ops[k].mem.type == ZYDIS_MEMOP_TYPE_MEM)
                 place_operand(i, &i->ops[k], s);
     }
     if (!i->m64)

@@ -2,8 +2,8 @@
 /*
  * The host processor as the oracle of the integer interpreter. One window of memory has the same
  * address in this process and in the guest, so that addresses, return addresses and rip-relative
- * operands are equal; one instruction is run natively and through the pre-decoder and block cache from
- * the same state. Must never run natively what encode.c has not declared harmless.
+ * operands are equal; one instruction is run natively and through the pre-decoder and block cache
+ * from the same state. Must never run natively what encode.c has not declared harmless.
  */
 #ifndef BULKHEAD_TESTS_UNIT_CPU_ORACLE_H
 #define BULKHEAD_TESTS_UNIT_CPU_ORACLE_H
@@ -16,8 +16,8 @@
 #define WINDOW_SIZE 0x1800000ul
 #define CODE        WINDOW
 #define CODE_SIZE   0x1700000ul
-#define CELL        64u         /* bytes of code per encoding, filled with INT3 */
-#define CELL_ENTRY  24u         /* where in the cell the instruction is */
+#define CELL        64u /* bytes of code per encoding, filled with INT3 */
+#define CELL_ENTRY  24u /* where in the cell the instruction is */
 #define DATA        (WINDOW + CODE_SIZE)
 #define DATA_SIZE   0x8000u
 #define CENTRE      (DATA + 0x4000) /* memory operands are around this page boundary */
@@ -34,9 +34,9 @@ struct state {
 struct insn {
     uint8_t bytes[16];
     unsigned len;
-    uint64_t cell;       /* address of its cell */
+    uint64_t cell; /* address of its cell */
     bool m64;
-    bool known;          /* Zydis decodes it: in and ops are valid */
+    bool known; /* Zydis decodes it: in and ops are valid */
     ZydisDecodedInstruction in;
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 };
@@ -51,8 +51,8 @@ void engine_mode(bool m64); /* user mode, flat, 64-bit or 32-bit code */
 void engine_run(struct state *s);
 uint64_t engine_gs_base(void);
 
-/* Calls fn for every harmless encoding of the one- and two-byte maps and of 0F38F0/F1, placed in a cell
- * of its own. density = random operand forms per opcode and prefix. */
+/* Calls fn for every harmless encoding of the one- and two-byte maps and of 0F38F0/F1, placed in a
+ * cell of its own. density = random operand forms per opcode and prefix. */
 void encode_all(bool m64, unsigned density, void (*fn)(struct insn *));
 
 /* A random state and random data on which the instruction stays inside the window. */

@@ -9,14 +9,22 @@
 struct bare rig;
 
 static const uint64_t gdt[] = {
-    0, 0,
-    0x00af9b000000ffff, 0x00cf93000000ffff, /* 10 code64, 18 data */
-    0x00cffb000000ffff, 0x00cff3000000ffff, /* 20 user code32, 28 user data */
-    0x00affb000000ffff, 0x00009b000000ffff, /* 30 user code64, 38 code16 */
-    0x00008b0000000067 | (uint64_t)RIG_TSS << 16, 0, /* 40 TSS, two entries */
-    0x000093000000ffff, 0x0040930000000fff, /* 50 data16, 58 small data */
-    0x00cf9b000000ffff, 0x00409b1000000fff, /* 60 code32, 68 small code */
-    0x0040970000000fff, 0,                  /* 70 expand-down */
+    0,
+    0,
+    0x00af9b000000ffff,
+    0x00cf93000000ffff, /* 10 code64, 18 data */
+    0x00cffb000000ffff,
+    0x00cff3000000ffff, /* 20 user code32, 28 user data */
+    0x00affb000000ffff,
+    0x00009b000000ffff, /* 30 user code64, 38 code16 */
+    0x00008b0000000067 | (uint64_t)RIG_TSS << 16,
+    0, /* 40 TSS, two entries */
+    0x000093000000ffff,
+    0x0040930000000fff, /* 50 data16, 58 small data */
+    0x00cf9b000000ffff,
+    0x00409b1000000fff, /* 60 code32, 68 small code */
+    0x0040970000000fff,
+    0, /* 70 expand-down */
 };
 
 void rig_put(uint64_t gpa, const void *bytes, unsigned len)
@@ -39,8 +47,8 @@ void rig_ist(unsigned vector, unsigned ist)
 }
 static void stubs(void)
 {
-    static const uint8_t stop[] = {0x0f, 0x01, 0x1c, 0x25, RIG_ZERO & 0xff, RIG_ZERO >> 8, 0, 0,
-                                   0x0f, 0x0b};
+    static const uint8_t stop[] = {0x0f,          0x01, 0x1c, 0x25, RIG_ZERO & 0xff,
+                                   RIG_ZERO >> 8, 0,    0,    0x0f, 0x0b};
     for (unsigned v = 0; v < 256; v++) {
         rig_put(RIG_STUBS + 16 * v, stop, sizeof(stop));
         rig_gate(v, RIG_STUBS + 16 * v, v == 0x80 || v == 3 ? 0xee : 0x8e);
@@ -74,8 +82,8 @@ void rig_load(const uint8_t *code, unsigned len)
     s = rig.cpu->s;
     s->gdtr = (struct abi_dtable){.base = RIG_GDT, .limit = sizeof(gdt) - 1};
     s->idtr = (struct abi_dtable){.base = RIG_IDT, .limit = 0xfff};
-    s->seg[ABI_TR] = (struct abi_segment){.selector = SEL_TSS, .attr = 0x8b, .base = RIG_TSS,
-                                          .limit = 0x67};
+    s->seg[ABI_TR] =
+        (struct abi_segment){.selector = SEL_TSS, .attr = 0x8b, .base = RIG_TSS, .limit = 0x67};
     s->cr0 |= 0x10000;
     s->efer |= 0x801; /* NXE, SCE */
     s->cr4 |= 0x80;   /* PGE */

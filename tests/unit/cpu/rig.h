@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest code in the bare engine, started in 64-bit ring 0 with a GDT, a TSS and an IDT whose 256 gates
- * lead to stubs that stop the machine. Stopping is a triple fault, which leaves every register but the
- * IDTR as the code had it. Must never be linked with the oracle.
+ * Guest code in the bare engine, started in 64-bit ring 0 with a GDT, a TSS and an IDT whose 256
+ * gates lead to stubs that stop the machine. Stopping is a triple fault, which leaves every
+ * register but the IDTR as the code had it. Must never be linked with the oracle.
  */
 #ifndef BULKHEAD_TESTS_UNIT_CPU_RIG_H
 #define BULKHEAD_TESTS_UNIT_CPU_RIG_H
@@ -11,14 +11,14 @@
 #include "tests/lib/ctest.h"
 
 /* Guest physical layout; the first 4 GiB are mapped one to one by pages of 2 MiB. */
-#define RIG_ZERO   0x600u    /* an empty descriptor-table register */
+#define RIG_ZERO   0x600u /* an empty descriptor-table register */
 #define RIG_GDT    0x7000u
 #define RIG_TSS    0x7800u
 #define RIG_IDT    0x9000u
-#define RIG_STUBS  0xa000u   /* 16 bytes per vector */
-#define RIG_PT     0xc000u   /* page table of the 2 MiB at RIG_VA */
+#define RIG_STUBS  0xa000u /* 16 bytes per vector */
+#define RIG_PT     0xc000u /* page table of the 2 MiB at RIG_VA */
 #define RIG_STACK  0x80000u
-#define RIG_STACK0 0x90000u  /* rsp0 of the TSS */
+#define RIG_STACK0 0x90000u /* rsp0 of the TSS */
 #define RIG_IST1   0x98000u
 #define RIG_CODE   0x100000u
 #define RIG_USER   0x400000u /* 2 MiB accessible to CPL 3 */
@@ -26,24 +26,25 @@
 #define RIG_RAM    (32u << 20)
 
 /* Selectors */
-#define SEL_CODE64 0x10
-#define SEL_DATA   0x18
-#define SEL_UCODE32 0x23
-#define SEL_UDATA  0x2b
-#define SEL_UCODE64 0x33
-#define SEL_CODE16 0x38
-#define SEL_TSS    0x40
-#define SEL_DATA16 0x50
-#define SEL_SMALL  0x58 /* 32-bit data, limit fff */
-#define SEL_CODE32 0x60
+#define SEL_CODE64    0x10
+#define SEL_DATA      0x18
+#define SEL_UCODE32   0x23
+#define SEL_UDATA     0x2b
+#define SEL_UCODE64   0x33
+#define SEL_CODE16    0x38
+#define SEL_TSS       0x40
+#define SEL_DATA16    0x50
+#define SEL_SMALL     0x58 /* 32-bit data, limit fff */
+#define SEL_CODE32    0x60
 #define SEL_SMALLCODE 0x68 /* 32-bit code, base RIG_CODE, limit fff */
-#define SEL_DOWN   0x70 /* expand-down data, limit fff */
+#define SEL_DOWN      0x70 /* expand-down data, limit fff */
 
 #define STOPPED 256 /* rig_run: the code ran into STOP */
 #define STOP    "lidt 0x600\n\tud2\n\t"
 #define GUEST(NAME, BODY)                                                                          \
     extern const uint8_t NAME[], NAME##_end[];                                                     \
-    __asm__(".pushsection .rodata\n\t" #NAME ":\n\t" BODY "\n" #NAME "_end:\n\t.code64\n\t.popsection")
+    __asm__(".pushsection .rodata\n\t" #NAME ":\n\t" BODY "\n" #NAME                               \
+            "_end:\n\t.code64\n\t.popsection")
 /* Copy guest code to its address and set the machine up. */
 #define LOAD(NAME) rig_load(NAME, (unsigned)(NAME##_end - NAME))
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Paging in IA-32e mode: page-fault error codes and CR2, accessed and dirty bits, reserved bits, large
- * pages, INVLPG, PCIDs, global pages, and accesses across pages (SDM volume 3, chapter 4).
+ * Paging in IA-32e mode: page-fault error codes and CR2, accessed and dirty bits, reserved bits,
+ * large pages, INVLPG, PCIDs, global pages, and accesses across pages (SDM volume 3, chapter 4).
  */
 #include "tests/unit/cpu/rig.h"
 
 #include <string.h>
 #include <unistd.h>
 
-#define PAGE(n) (0x1000000ull + (n) * 0x1000ull) /* frames behind RIG_VA */
+#define PAGE(n) (0x1000000ull + (n)*0x1000ull) /* frames behind RIG_VA */
 
 GUEST(g_read, "mov $0x800010, %esi; mov (%rsi), %eax; " STOP);
 GUEST(g_write, "mov $0x800010, %esi; mov %eax, (%rsi); " STOP);
@@ -51,7 +51,8 @@ static void faults(void)
     LOAD(g_write);
     rig.cpu->s->cr0 &= ~0x10000ull;
     rig_map(0, PAGE(0) | 1);
-    ok(rig_run() == STOPPED && (*rig_pte(0) & 0x60) == 0x60, "without WP the supervisor writes everywhere");
+    ok(rig_run() == STOPPED && (*rig_pte(0) & 0x60) == 0x60,
+       "without WP the supervisor writes everywhere");
     LOAD(g_fetch);
     rig.cpu->s->efer &= ~0x800ull;
     rig_map(0, PAGE(0) | 3 | nx);
@@ -81,7 +82,9 @@ static void accessed_dirty(void)
 
 /* ecx = 0: no flush; 1: INVLPG in between. edi = linear address; the PTE's new value is in rbx, its
  * address in r8. */
-GUEST(g_invlpg, "mov (%rdi), %eax; mov %rbx, (%r8); mov (%rdi), %r9d; invlpg (%rdi); mov (%rdi), %edx; " STOP);
+GUEST(
+    g_invlpg,
+    "mov (%rdi), %eax; mov %rbx, (%r8); mov (%rdi), %r9d; invlpg (%rdi); mov (%rdi), %edx; " STOP);
 static void invlpg(void)
 {
     LOAD(g_invlpg);
@@ -91,19 +94,23 @@ static void invlpg(void)
     rig.cpu->gpr[RDI] = RIG_VA;
     rig.cpu->gpr[RBX] = PAGE(5) | 3;
     rig.cpu->gpr[8] = RIG_PT;
-    ok(rig_run() == STOPPED && rig_reg(RAX) == 111 && rig_reg(RDX) == 222, "INVLPG of a 4 KiB page");
+    ok(rig_run() == STOPPED && rig_reg(RAX) == 111 && rig_reg(RDX) == 222,
+       "INVLPG of a 4 KiB page");
     LOAD(g_invlpg); /* a 2 MiB page is one entry: INVLPG anywhere in it */
     *(uint32_t *)(rig.ram + 0xa00000) = 111;
     *(uint32_t *)(rig.ram + 0xc00000) = 222;
     rig.cpu->gpr[RDI] = 0xa00000;
     rig.cpu->gpr[RBX] = 0xc00083;
     rig.cpu->gpr[8] = 0x3000 + 8 * 5;
-    ok(rig_run() == STOPPED && rig_reg(RAX) == 111 && rig_reg(RDX) == 222, "INVLPG of a 2 MiB page");
+    ok(rig_run() == STOPPED && rig_reg(RAX) == 111 && rig_reg(RDX) == 222,
+       "INVLPG of a 2 MiB page");
 }
-GUEST(g_invlpg_large, "mov 0x1ff000(%rdi), %eax; mov 0x3000(%rdi), %ecx; mov %rbx, (%r8)\n"
-                      "invlpg 0x1000(%rdi); mov 0x1ff000(%rdi), %edx; mov 0x3000(%rdi), %ecx; " STOP);
-GUEST(g_invlpg_1g, "mov 0x1000000(%rdi), %eax; mov 0xc00000(%rdi), %ecx; mov %rbx, (%r8)\n"
-                   "invlpg 0x1000(%rdi); mov 0x1000000(%rdi), %edx; mov 0xc00000(%rdi), %ecx; " STOP);
+GUEST(g_invlpg_large,
+      "mov 0x1ff000(%rdi), %eax; mov 0x3000(%rdi), %ecx; mov %rbx, (%r8)\n"
+      "invlpg 0x1000(%rdi); mov 0x1ff000(%rdi), %edx; mov 0x3000(%rdi), %ecx; " STOP);
+GUEST(g_invlpg_1g,
+      "mov 0x1000000(%rdi), %eax; mov 0xc00000(%rdi), %ecx; mov %rbx, (%r8)\n"
+      "invlpg 0x1000(%rdi); mov 0x1000000(%rdi), %edx; mov 0xc00000(%rdi), %ecx; " STOP);
 static void invlpg_large(void)
 {
     LOAD(g_invlpg_large);
@@ -131,11 +138,13 @@ static void invlpg_large(void)
 /* Two address spaces: the second PML4 at 0x1ff0000 gives RIG_VA another frame. */
 #define CR3_1 "mov %r10, %cr3\n"
 #define CR3_2 "mov %r11, %cr3\n"
-GUEST(g_pcid, CR3_1 "mov (%rdi), %eax\n" CR3_2 "mov (%rdi), %ebx; mov %r9, (%r8); bts $63, %r10\n" CR3_1
-              "mov (%rdi), %ecx; btr $63, %r10\n" CR3_1 "mov (%rdi), %edx; " STOP);
+GUEST(g_pcid,
+      CR3_1 "mov (%rdi), %eax\n" CR3_2 "mov (%rdi), %ebx; mov %r9, (%r8); bts $63, %r10\n" CR3_1
+            "mov (%rdi), %ecx; btr $63, %r10\n" CR3_1 "mov (%rdi), %edx; " STOP);
 GUEST(g_cr3, "mov (%rdi), %eax; mov %r9, (%r8)\n" CR3_1 "mov (%rdi), %ecx; " STOP);
-GUEST(g_global_off, "mov (%rdi), %eax; mov %r9, (%r8); mov %cr4, %rdx; btc $7, %rdx; mov %rdx, %cr4\n"
-                    "mov (%rdi), %ecx; " STOP);
+GUEST(g_global_off,
+      "mov (%rdi), %eax; mov %r9, (%r8); mov %cr4, %rdx; btc $7, %rdx; mov %rdx, %cr4\n"
+      "mov (%rdi), %ecx; " STOP);
 static void second_space(void)
 {
     uint64_t base = 0x1f00000, *t = (uint64_t *)(rig.ram + base);
@@ -176,7 +185,8 @@ static void spaces(void)
        "toggling CR4.PGE flushes global pages");
 }
 
-GUEST(g_cross, "mov $0x800ffc, %esi; mov (%rsi), %rax; movq $-1, (%rsi); lock addl $2, 2(%rsi); " STOP);
+GUEST(g_cross,
+      "mov $0x800ffc, %esi; mov (%rsi), %rax; movq $-1, (%rsi); lock addl $2, 2(%rsi); " STOP);
 GUEST(g_cross_fault, "mov $0x800ffc, %esi; movq $-1, (%rsi); " STOP);
 GUEST(g_cross_push, "mov $0x801004, %esp; push %rsp; " STOP);
 static void crossing(void)
@@ -199,7 +209,8 @@ static void crossing(void)
     LOAD(g_cross_push);
     rig_map(1, PAGE(3) | 3);
     rig_ist(14, 1);
-    ok(rig_run() == 14 && rig_stack(0) == 2 && rig_stack(4) == RIG_VA + 0x1004, "a push that faults moves nothing");
+    ok(rig_run() == 14 && rig_stack(0) == 2 && rig_stack(4) == RIG_VA + 0x1004,
+       "a push that faults moves nothing");
 }
 
 /* REP MOVS and STOS over 3 pages of which the third is missing. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state table: the paths of the plan page exist, everything else is refused and changes nothing. */
+/* The state table: the paths of the plan page exist, everything else is refused and changes
+ * nothing. */
 #include <string.h>
 #include "tests/unit/supervise/tap.h"
 #include "vmm/supervise/child.h"
@@ -22,7 +23,8 @@ static void test_paths(void)
 {
     ok(WALK(CHILD_ABSENT, CHILD_RUNNING, CEV_START, CEV_STARTED, CEV_READY), "start");
     ok(WALK(CHILD_RUNNING, CHILD_SPAWNING, CEV_LOST, CEV_START), "restart at once");
-    ok(WALK(CHILD_RUNNING, CHILD_SPAWNING, CEV_LOST, CEV_BACKOFF, CEV_START), "restart after a delay");
+    ok(WALK(CHILD_RUNNING, CHILD_SPAWNING, CEV_LOST, CEV_BACKOFF, CEV_START),
+       "restart after a delay");
     ok(WALK(CHILD_HANDSHAKE, CHILD_FAILED, CEV_LOST, CEV_GIVE_UP), "given up");
     ok(WALK(CHILD_FAILED, CHILD_SPAWNING, CEV_START), "device_restart leaves FAILED");
     ok(WALK(CHILD_RUNNING, CHILD_ABSENT, CEV_STOP, CEV_REAPED), "orderly end");

@@ -47,7 +47,8 @@ static void test_too_big(void)
     mem_init_fds(&big);
     big.plan.mem = 1ull << 62;
     ok(mem_create(&big, err, sizeof(err)) < 0 && strstr(err, "-m: cannot set up") == err &&
-           !strchr(err, '\n'), "too much memory: one line");
+           !strchr(err, '\n'),
+       "too much memory: one line");
     ok(big.ram_fd == -1 && big.page_fd == -1, "and nothing left open");
 }
 
@@ -60,7 +61,8 @@ static void test_serial_out(void)
     memcpy(tx->data, "hello", 5);
     tx->head = 5;
     ok(vm_serial_read(&vm, 0, buf, 3) == 3 && vm_serial_read(&vm, 0, buf + 3, 60) == 2 &&
-           !memcmp(buf, "hello", 5), "guest output");
+           !memcmp(buf, "hello", 5),
+       "guest output");
     ok(read(vm.doorbell_worker, &n, 8) < 0, "no doorbell for a ring that was not full");
     tx->head = 5 + ABI_CHAR_RING;
     ok(vm_serial_read(&vm, 0, buf, 64) == 64 && read(vm.doorbell_worker, &n, 8) == 8,

@@ -30,7 +30,8 @@ static void test_window_slides(void)
     }
     ok(!gave_up, "one crash every 16 s never spends the budget");
     ok(last == RP_DELAY_MAX_NS, "but the delay grows to its maximum");
-    ok(rp_death(&rp, t + 61 * S, true, S, &d) == RP_NOW, "after 60 quiet seconds delays start over");
+    ok(rp_death(&rp, t + 61 * S, true, S, &d) == RP_NOW,
+       "after 60 quiet seconds delays start over");
 }
 
 static void test_external_kills(void)

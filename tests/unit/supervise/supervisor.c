@@ -30,8 +30,8 @@ static struct fake { /* the other side of one role */
     struct ctl_peer peer;
 } fake[4];
 static struct {
-    unsigned up, down, failed, all_running, start_failed, worker_lost, all_stopped, crashed, restarted,
-        given_up;
+    unsigned up, down, failed, all_running, start_failed, worker_lost, all_stopped, crashed,
+        restarted, given_up;
     int up_result;
     char line[400], reason[200], event[800];
 } seen;
@@ -147,10 +147,16 @@ static void pump(void)
         ipc_loop_run_once(&vm.loop, 0);
 }
 
-static void event(unsigned role, uint32_t kind, uint32_t gen, int status, const char *text, int pidfd)
+static void event(unsigned role, uint32_t kind, uint32_t gen, int status, const char *text,
+                  int pidfd)
 {
-    struct spawn_event ev = {.kind = kind, .role = role, .generation = gen, .pid = role < 4 ? fake[role].pid : 1,
-                             .uid = 1234, .layers = 0x1ff, .status = status};
+    struct spawn_event ev = {.kind = kind,
+                             .role = role,
+                             .generation = gen,
+                             .pid = role < 4 ? fake[role].pid : 1,
+                             .uid = 1234,
+                             .layers = 0x1ff,
+                             .status = status};
     int fds[1] = {pidfd};
 
     snprintf(ev.text, sizeof(ev.text), "%s", text);
@@ -338,7 +344,8 @@ static void test_kill_is_free(void)
     b = &sup.child[BLOCK];
     for (unsigned i = 0; i < 12; i++) {
         kill_served(BLOCK);
-        ok(b->state == CHILD_SPAWNING && fake[BLOCK].starts == i + 2, "successor asked for at once");
+        ok(b->state == CHILD_SPAWNING && fake[BLOCK].starts == i + 2,
+           "successor asked for at once");
         ok(bring_up(BLOCK), "successor comes up");
     }
     ok(seen.down == 12 && seen.up == 13 && seen.failed == 0, "the machine was told each time");
@@ -451,7 +458,7 @@ static void test_start_failure(void)
        "the child's own first error is the line");
     sup_stop_all(&sup);
     pump();
-    reap(WORKER);
+    die(WORKER, SIGTERM); /* it was asked, and goes */
     ok(seen.all_stopped == 0, "the ui was only asked for");
     event(UI, SPAWN_EV_FAILED, 1, EPERM, "no", -1);
     ok(seen.all_stopped == 1, "nothing is left");
@@ -519,7 +526,8 @@ static void test_stop_deadline(void)
     start_up();
     sup_stop_all(&sup);
     fire(&sup.stop_timer);
-    ok(fake[BLOCK].last_sig == SIGKILL && fake[UI].last_sig == SIGKILL, "deadline: SIGKILL for all");
+    ok(fake[BLOCK].last_sig == SIGKILL && fake[UI].last_sig == SIGKILL,
+       "deadline: SIGKILL for all");
     fire(&sup.stop_timer);
     ok(seen.all_stopped == 1, "and the vmm leaves even if nobody is reaped");
     tear_down();
