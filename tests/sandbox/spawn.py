@@ -213,7 +213,9 @@ def the_file_is_opened_anew_for_each_incarnation():
 
 def a_plan_that_is_wrong_is_refused():
     good = ui_plan()
-    with tempfile.TemporaryFile() as f, open("/dev/null", "rb") as null:
+    with tempfile.NamedTemporaryFile() as f, open("/dev/null", "rb") as null, \
+            open("/proc/version", "rb") as proc:
+        path_only = os.open(f.name, os.O_PATH)  # proves no right to the file's contents
         cases = {
             "version": (ui_plan(version=2), []),
             "sandbox": (ui_plan(sandbox=3), []),
@@ -231,12 +233,15 @@ def a_plan_that_is_wrong_is_refused():
             "files without number": (good, [f.fileno()]),
             "number without files": (ui_plan(files=1), []),
             "a device that is not a disk": (ui_plan(files=1), [null.fileno()]),
+            "a descriptor without access": (ui_plan(files=1), [path_only]),
+            "a file of the kernel": (ui_plan(files=1), [proc.fileno()]),
         }
         for name, (plan, files) in cases.items():
             with sp.Spawner(plan, files) as s:
                 assert s.error, f"{name}: accepted"
                 assert s.text.startswith("plan"), (name, s.text)
                 assert s.proc.wait(5) == 1
+        os.close(path_only)
 
 
 def a_vmm_that_breaks_the_protocol_ends_everything():
@@ -344,6 +349,17 @@ def as_a_user_with_the_sandbox_off():
     assert code == 0 and out["child-layers"].strip() == "0x0", out
 
 
+# A client of the broker that sends a plan of its own making and prints the reply's text.
+ASK = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.settimeout(10)
+s.connect(sys.argv[1])
+s.send(bytes.fromhex(sys.argv[2]))
+print(s.recv(4096)[16:].split(b"\\0")[0].decode())
+"""
+
+
 def as_a_user_through_the_broker():
     root_only()
     if not user_can_read_build():
@@ -366,6 +382,10 @@ def as_a_user_through_the_broker():
             assert code == 0 and again["how"].strip() == "broker", "the broker ended with its first session"
             assert int(out["child-uid"]) > 1879048192 and out["vmm-uid"].strip() == "0", out
             assert int(out["child-layers"], 16) & 0x7bf == 0x7bf, out
+            refused = subprocess.run(
+                ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "/usr/bin/python3",
+                 "-c", ASK, path, ui_plan(sandbox=2).hex()], capture_output=True, text=True, timeout=30)
+            assert "sandbox off through the broker" in refused.stdout, refused
         finally:
             broker.kill()
             log = broker.stderr.read().decode()

@@ -115,7 +115,7 @@ static void connection_serve(int listen_fd, int fd)
     pid = fork();
     if (pid == 0) {
         close(listen_fd);
-        _exit(sp_session(fd, false, 0));
+        _exit(sp_session(fd, false, 0, who.uid != 0));
     }
     if (pid < 0) {
         log_error("fork: %s", strerror(errno));

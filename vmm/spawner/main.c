@@ -50,7 +50,7 @@ static int session_main(bool userns, unsigned ids)
         fprintf(stderr, "bulkhead-spawner: --session is for bulkhead; see --help\n");
         return 1;
     }
-    return parent_bind() ? sp_session(SP_CHANNEL_FD, userns, ids) : 1;
+    return parent_bind() ? sp_session(SP_CHANNEL_FD, userns, ids, false) : 1;
 }
 
 int main(int argc, char **argv)

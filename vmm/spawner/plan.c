@@ -5,9 +5,12 @@
 #include "vmm/spawner/spawner.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "ipc/chan.h"
 #include "ipc/fds.h"
@@ -47,7 +50,7 @@ static const char *role_check(const struct spawn_role *r, unsigned files)
     return NULL;
 }
 
-static const char *plan_check(const struct spawn_plan *p, unsigned nfds)
+static const char *plan_check(const struct spawn_plan *p, unsigned nfds, bool foreign)
 {
     const char *why = NULL;
 
@@ -56,6 +59,10 @@ static const char *plan_check(const struct spawn_plan *p, unsigned nfds)
     }
     if (p->sandbox > SPAWN_SBX_OFF) {
         return "unknown sandbox mode";
+    }
+    /* Without a sandbox a child keeps this process's rights: not for somebody who has fewer. */
+    if (foreign && p->sandbox == SPAWN_SBX_OFF) {
+        return "sandbox off through the broker";
     }
     if (p->roles == 0 || p->roles > SPAWN_ROLES_MAX || p->files > SPAWN_FILES_MAX) {
         return "too many roles or files";
@@ -72,17 +79,50 @@ static const char *plan_check(const struct spawn_plan *p, unsigned nfds)
     return why;
 }
 
-/* Only files that opening anew cannot block on or act upon. */
-static const char *files_check(const int *fds, unsigned n)
+/* Files of these answer by the reader's rights and not by the opener's: opened anew here, they would say
+ * more than they told the client. */
+static bool is_kernel_fs(int fd)
 {
-    for (unsigned i = 0; i < n; i++) {
-        struct stat st;
+    static const unsigned long kinds[] = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,   DEBUGFS_MAGIC,
+                                          TRACEFS_MAGIC,      CGROUP_SUPER_MAGIC,
+                                          CGROUP2_SUPER_MAGIC, SECURITYFS_MAGIC, BPF_FS_MAGIC};
+    struct statfs sfs;
 
-        if (fstat(fds[i], &st) < 0 || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
-            return "neither a regular file nor a block device";
+    if (fstatfs(fd, &sfs) < 0) {
+        return true;
+    }
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if ((unsigned long)sfs.f_type == kinds[i]) {
+            return true;
         }
     }
-    return NULL;
+    return false;
+}
+
+/* A descriptor proves a right only if it was opened for that access: O_PATH proves nothing. And only files
+ * that opening anew cannot block on or act upon. */
+static const char *file_check(int fd)
+{
+    struct stat st;
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || (flags & O_PATH)) {
+        return "a file that is not open for reading or writing";
+    }
+    if (fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
+        return "neither a regular file nor a block device";
+    }
+    return is_kernel_fs(fd) ? "a file of the kernel" : NULL;
+}
+
+static const char *files_check(const int *fds, unsigned n)
+{
+    const char *why = NULL;
+
+    for (unsigned i = 0; i < n && !why; i++) {
+        why = file_check(fds[i]);
+    }
+    return why;
 }
 
 int sp_plan_receive(struct spawner *sp, char *text, size_t len)
@@ -95,7 +135,7 @@ int sp_plan_receive(struct spawner *sp, char *text, size_t len)
         snprintf(text, len, "plan: %s", n ? strerror((int)-n) : "the channel was closed");
         return n ? (int)n : -EPIPE;
     }
-    why = n != sizeof(sp->plan) ? "wrong size" : plan_check(&sp->plan, nfds);
+    why = n != sizeof(sp->plan) ? "wrong size" : plan_check(&sp->plan, nfds, sp->foreign);
     if (!why) {
         why = files_check(sp->file, nfds);
     }

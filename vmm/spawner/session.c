@@ -48,13 +48,14 @@ static bool peer_is_root(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.uid == 0;
 }
 
-int sp_session(int fd, bool userns, unsigned ids)
+int sp_session(int fd, bool userns, unsigned ids, bool foreign)
 {
     struct spawner *sp = &the_spawner;
     struct spawn_plan_reply reply = {.version = SPAWN_VERSION};
     int err;
 
     session_init(sp, fd, userns, ids);
+    sp->foreign = foreign;
     err = sp_plan_receive(sp, reply.text, sizeof(reply.text));
     if (!err) {
         err = sp_setup(sp, reply.text, sizeof(reply.text));

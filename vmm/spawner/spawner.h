@@ -34,6 +34,7 @@ struct sp_child {
 struct spawner {
     int fd; /* the vmm */
     bool userns;       /* UIDs are those of a user namespace made for us */
+    bool foreign;      /* the vmm came through the broker and is not root */
     unsigned ids;      /* UIDs to give away, from uid_base + 1; 0 = children keep ours */
     uid_t uid_base;
     unsigned slot;
@@ -75,7 +76,7 @@ struct sp_failure {
 int sp_serve(struct spawner *sp);
 
 /* session.c: one virtual machine on channel fd, from plan to end. Returns the exit status. */
-int sp_session(int fd, bool userns, unsigned ids);
+int sp_session(int fd, bool userns, unsigned ids, bool foreign);
 
 /* broker.c: a session per connection of the listening socket. */
 int sp_broker(const char *listen_path);
