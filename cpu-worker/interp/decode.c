@@ -18,17 +18,19 @@ static void decoder_init(ZydisDecoder *dec, ZydisMachineMode mode, ZydisStackWid
     for (unsigned i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
         ZydisDecoderEnableMode(dec, absent[i], ZYAN_FALSE);
 }
+
+static ZydisDecoder dec[4];
+
+/* Before main, so that no thread finds a decoder half made. */
+static __attribute__((constructor)) void decoders_init(void)
+{
+    decoder_init(&dec[0], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    decoder_init(&dec[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+    decoder_init(&dec[2], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+    decoder_init(&dec[3], ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
+}
 static const ZydisDecoder *decoder_for(uint32_t mode)
 {
-    static ZydisDecoder dec[4];
-    static bool ready;
-    if (!ready) {
-        decoder_init(&dec[0], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-        decoder_init(&dec[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-        decoder_init(&dec[2], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
-        decoder_init(&dec[3], ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
-        ready = true;
-    }
     if (mode & MODE_64)
         return &dec[0];
     if (mode & MODE_CS32)

@@ -20,8 +20,8 @@
 #define ABI_MACHINE_MAGIC   0x31504d42u /* "BMP1" */
 #define ABI_MACHINE_VERSION 1u
 
-#define ABI_MAP_MAX     64  /* memory-space entries */
-#define ABI_IO_MAX      32  /* port-space entries the chipset does not claim itself */
+#define ABI_MAP_MAX     128 /* memory-space entries */
+#define ABI_IO_MAX      128 /* port-space entries the chipset does not claim itself */
 #define ABI_RAM_MAX     4   /* guest memory memfds */
 #define ABI_KICK_MAX    96  /* notify eventfds, worker -> device processes */
 #define ABI_CALL_MAX    128 /* interrupt eventfds, device processes and vmm -> worker */

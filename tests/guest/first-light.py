@@ -3,7 +3,7 @@
 """Debian's kernel end to end: boots and powers off, keeps a file on the disk, fetches 20 MB, is reached
 through hostfwd, takes a power button. BULKHEAD=qemu-system-x86_64 runs the same against QEMU.
 
-BULKHEAD_BOOTS: how many boots in a row (default 3).
+BULKHEAD_BOOTS: how many boots in a row (default 3; 20 with BULKHEAD_TEST_LONG).
 """
 import hashlib
 import os
@@ -19,7 +19,7 @@ import guest
 import tap
 from hostport import Web, free_port
 
-BOOTS = int(os.environ.get("BULKHEAD_BOOTS", "3"))
+BOOTS = int(os.environ.get("BULKHEAD_BOOTS", "20" if os.environ.get("BULKHEAD_TEST_LONG") else "3"))
 USER = "user,model=virtio-net-pci"
 
 

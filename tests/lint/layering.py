@@ -105,7 +105,7 @@ def sources(args):
         found += ROOT.rglob(pattern)
     return sorted(p for p in found
                   if not (set(p.relative_to(ROOT).parts[:1]) & (SKIP - {"tests"}))
-                  and not p.relative_to(ROOT).parts[0].startswith("."))
+                  and not p.relative_to(ROOT).parts[0].startswith((".", "build-")))
 
 
 def self_test():

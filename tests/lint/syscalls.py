@@ -22,7 +22,7 @@ def tags():
     found = {}
     for path in sorted(ROOT.rglob("*.[ch]")):
         rel = path.relative_to(ROOT)
-        if rel.parts[0] in ("build", "tests") or rel.parts[0].startswith("."):
+        if rel.parts[0] in ("build", "tests") or rel.parts[0].startswith((".", "build-")):
             continue
         for role, names in TAG.findall(path.read_text(errors="replace")):
             roles = GROUPS.get(role, [role])

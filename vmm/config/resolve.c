@@ -51,6 +51,19 @@ static int check_slots(struct parse *c)
     return 0;
 }
 
+/* A drive's and a netdev's id also name their processes (info processes, device_restart). */
+static int check_ids(struct parse *c)
+{
+    const struct plan *p = c->p;
+
+    for (unsigned i = 0; i < p->n_disk; i++)
+        for (unsigned k = 0; k < p->n_net; k++)
+            if (!strcmp(p->disk[i].id, p->net[k].id))
+                return parse_fail_at(c, "-netdev", NULL, "Duplicate ID '%s': a drive has it already",
+                                     p->net[k].id);
+    return 0;
+}
+
 /* A process in the background has no terminal. */
 static int check_daemonize(struct parse *c)
 {
@@ -70,5 +83,5 @@ int parse_resolve(struct parse *c)
         return -1;
     if (disk_resolve(c) || net_resolve(c) || chardev_resolve(c))
         return -1;
-    return check_slots(c) || check_daemonize(c) ? -1 : 0;
+    return check_slots(c) || check_ids(c) || check_daemonize(c) ? -1 : 0;
 }

@@ -325,6 +325,8 @@ static const struct line lines[] = {
      "-nic user,mac=zz: Parameter 'mac' expects an Ethernet address, not 'zz'", NULL},
     {K "-nic user,tftp=/", "-nic user,tftp=/: 'tftp' is not built", NULL},
     {K "-netdev user", "-netdev user: Parameter 'id' is missing", NULL},
+    {K "-drive if=virtio,id=a,file=x,format=raw -nic user,id=a,model=virtio-net-pci",
+     "-netdev: Duplicate ID 'a': a drive has it already", NULL},
     {K "-netdev user,id=n -netdev user,id=n", "-netdev user,id=n: Duplicate ID 'n' for netdev",
      NULL},
     {K "-netdev user,id=n -device virtio-net-pci,netdev=n -device virtio-net-pci,netdev=n",
