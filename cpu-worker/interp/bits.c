@@ -86,5 +86,5 @@ SCAN(tzcnt, "tzcnt")
 SCAN(lzcnt, "lzcnt")
 SCAN(popcnt, "popcnt")
 #define SROWS(K) {ROW(bsf_##K), ROW(bsr_##K), ROW(tzcnt_##K), ROW(lzcnt_##K), ROW(popcnt_##K)}
-const op_fn scan_r[7][4] = SROWS(r);
-const op_fn scan_m[7][4] = SROWS(m);
+const op_fn scan_r[5][4] = SROWS(r);
+const op_fn scan_m[5][4] = SROWS(m);

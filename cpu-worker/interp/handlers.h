@@ -29,7 +29,7 @@ extern const op_fn xadd_rr[4], xadd_mr[4];       /* memory forms are always atom
 extern const op_fn cmpxchg_rr[4], cmpxchg_mr[4];
 extern const op_fn bt_r_table[4][2][4];          /* BT BTS BTR BTC; form: reg, imm index; register dest */
 extern const op_fn bt_m_table[4][2][4];          /* memory dest, atomic */
-extern const op_fn scan_r[7][4], scan_m[7][4];   /* BSF BSR TZCNT LZCNT POPCNT, (16, 32, 64) */
+extern const op_fn scan_r[5][4], scan_m[5][4];   /* BSF BSR TZCNT LZCNT POPCNT, (16, 32, 64) */
 extern const op_fn bswap_table[4], movbe_ld[4], movbe_st[4];
 extern const op_fn mul_r[4][4], mul_m[4][4];     /* MUL IMUL DIV IDIV on (r)AX/(r)DX */
 extern const op_fn imul2_rr[4], imul2_rm[4], imul3_rr[4], imul3_rm[4];
@@ -46,7 +46,7 @@ const struct op *op_resync(struct cpu *c, const struct op *o);
 #define H(name) const struct op *name(struct cpu *c, const struct op *o);
 H(op_call_rel64) H(op_call_r64) H(op_call_m64) H(op_jmp_r64) H(op_jmp_m64) H(op_ret64) H(op_ret64_imm)
 H(op_call_rel) H(op_call_r) H(op_call_m) H(op_jmp_r) H(op_jmp_m) H(op_ret) H(op_ret_imm)
-H(op_push_r64) H(op_push_i64) H(op_push_m64) H(op_pop_r64) H(op_pop_m64) H(op_leave64)
+H(op_push_r64) H(op_push_i64) H(op_push_m64) H(op_pop_r64) H(op_leave64)
 H(op_push_r) H(op_push_i) H(op_push_m) H(op_pop_r) H(op_pop_m) H(op_leave) H(op_enter)
 H(op_push_seg) H(op_pop_seg) H(op_pusha) H(op_popa) H(op_pushf) H(op_popf)
 /* flags and conversions */
@@ -59,7 +59,7 @@ H(op_movs) H(op_stos) H(op_lods) H(op_scas) H(op_cmps) H(op_ins) H(op_outs)
 H(op_in_i) H(op_in_dx) H(op_out_i) H(op_out_dx) H(op_hlt) H(op_cli) H(op_sti) H(op_cpuid) H(op_rdtsc)
 H(op_rdtscp) H(op_rdpid) H(op_rdmsr) H(op_wrmsr) H(op_rdpmc) H(op_mov_cr_r) H(op_mov_r_cr) H(op_mov_dr_r)
 H(op_mov_r_dr) H(op_clts) H(op_lmsw_r) H(op_lmsw_m) H(op_smsw_r) H(op_smsw_m) H(op_invlpg) H(op_invpcid)
-H(op_invd) H(op_swapgs) H(op_rdfsbase) H(op_wrfsbase) H(op_monitor) H(op_mwait) H(op_pause)
+H(op_invd) H(op_swapgs) H(op_rdfsbase) H(op_wrfsbase) H(op_pause)
 H(op_syscall) H(op_sysret) H(op_sysenter) H(op_sysexit) H(op_int) H(op_int3) H(op_int1) H(op_into)
 H(op_iret) H(op_lgdt) H(op_lidt) H(op_sgdt) H(op_sidt) H(op_lldt) H(op_ltr) H(op_sldt_r) H(op_sldt_m)
 H(op_str_r) H(op_str_m) H(op_lar) H(op_lsl) H(op_verr) H(op_verw) H(op_arpl)

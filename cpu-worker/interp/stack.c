@@ -90,10 +90,6 @@ OP(op_pop_m)
     c->gpr[REG_RSP] = now;
     NEXT();
 }
-OP(op_pop_m64)
-{
-    return op_pop_m(c, o);
-}
 OP(op_leave)
 {
     uint64_t v = stk_load_at(c, o, c->gpr[REG_RBP], o->aux / 8);

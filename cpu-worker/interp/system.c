@@ -172,14 +172,13 @@ static void cr0_set(struct cpu *c, const struct op *o, uint64_t v)
 }
 static void cr3_set(struct cpu *c, const struct op *o, uint64_t v)
 {
-    uint64_t old = c->s->cr3;
     bool pcid = c->s->cr4 & CR4_PCIDE, noflush = pcid && v >> 63;
     if (pcid)
         v &= ~(1ull << 63);
     if ((c->mode & MODE_64) && (v >> 40))
         cpu_raise_err(c, o, VEC_GP, 0);
     c->s->cr3 = v;
-    tlb_cr3_loaded(c, old, noflush);
+    tlb_cr3_loaded(c, noflush);
 }
 static void cr4_set(struct cpu *c, const struct op *o, uint64_t v)
 {
@@ -490,16 +489,4 @@ OP(op_arpl)
     }
     zf_set(c, adjust);
     NEXT();
-}
-OP(op_monitor)
-{
-    need_cpl0(c, o);
-    mmu_ld8(c, o, c->gpr[REG_RAX] + c->segbase[o->seg]);
-    NEXT();
-}
-/* MWAIT may end at once; without a way to watch the line it does. */
-OP(op_mwait)
-{
-    need_cpl0(c, o);
-    return cpu_leave(c, o);
 }

@@ -79,9 +79,8 @@ void tlb_flush_context(struct cpu *c)
     tlb_context_update(c);
     cpu_mode_update(c);
 }
-void tlb_cr3_loaded(struct cpu *c, uint64_t old, bool noflush)
+void tlb_cr3_loaded(struct cpu *c, bool noflush)
 {
-    (void)old;
     if (!noflush)
         tlb_flush_context(c);
     else

@@ -289,11 +289,10 @@ static void block_fill(struct cpu *c, struct block *b, uint64_t lip, struct fetc
     c->blocks->used += sizeof(*b) + (size_t)((o + 2) - b->ops) * sizeof(*o);
 }
 
-struct block *block_make(struct cpu *c, uint64_t rip, uint64_t lip, uint64_t gpa)
+struct block *block_make(struct cpu *c, uint64_t lip)
 {
     const uint8_t *host;
-    uint64_t off;
-    (void)rip;
+    uint64_t gpa, off;
     if (!mmu_fetch_probe(c, lip, &host, &gpa, &off) || !host)
         return NULL;
     page_mark_code(c, off, host);

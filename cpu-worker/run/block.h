@@ -28,9 +28,9 @@ struct block {
 
 int block_cache_init(struct cpu *c, uint64_t ram_size); /* 0 or -errno */
 struct block *block_find(struct cpu *c, uint64_t gpa);
-/* Decodes at linear address lip (= rip + CS base) whose first byte is at gpa. Raises #PF or #GP if even
+/* Decodes at linear address lip (= rip + CS base). NULL: not memory. Raises #PF or #GP if even
  * the first instruction cannot be fetched. */
-struct block *block_make(struct cpu *c, uint64_t rip, uint64_t lip, uint64_t gpa);
+struct block *block_make(struct cpu *c, uint64_t lip);
 /* A store of len bytes went to RAM offset off, in a page that has code: unhook what it hits. When the
  * running block is hit, execution leaves it after the current instruction o. */
 void block_store_hit(struct cpu *c, const struct op *o, uint64_t off, unsigned len);

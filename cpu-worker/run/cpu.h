@@ -100,8 +100,7 @@ struct cpu {
     struct {
         int vector;     /* pending exception, -1 none */
         uint32_t error;
-        bool has_error, soft;
-        uint64_t cr2;
+        bool has_error;
     } exc;
     struct chipset *chipset;
     struct abi_machine_page *page;
@@ -110,7 +109,7 @@ struct cpu {
     uint32_t asid_next, asid_age;
     struct { uint64_t pcid; uint32_t gen; uint32_t age; } asid[8];
     volatile uint32_t intr_wake; /* futex word for HLT */
-    volatile uint32_t pause_req, paused; /* pump <-> vCPU thread */
+    volatile uint32_t pause_req; /* any thread: park at the next boundary */
     uint64_t lg_filter; /* which 1 GiB regions (hashed) have pieces of large pages in the TLB */
     uint64_t jc_gen;
     uint64_t tlb_gpa[TLB_SIZE]; /* guest physical page of each entry; bit 0: piece of a large page */

@@ -19,7 +19,6 @@ void cpu_raise(struct cpu *c, const struct op *o, int vector)
     c->rip = c->gpr[REG_BLOCK] + o->off;
     c->exc.vector = vector;
     c->exc.has_error = false;
-    c->exc.soft = false;
     siglongjmp(*c->unwind, 1);
 }
 void cpu_raise_err(struct cpu *c, const struct op *o, int vector, uint32_t error)
@@ -28,7 +27,6 @@ void cpu_raise_err(struct cpu *c, const struct op *o, int vector, uint32_t error
     c->exc.vector = vector;
     c->exc.has_error = true;
     c->exc.error = error;
-    c->exc.soft = false;
     siglongjmp(*c->unwind, 1);
 }
 void cpu_unsupported(struct cpu *c, const struct op *o, const char *what)

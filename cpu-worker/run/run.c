@@ -130,7 +130,7 @@ static struct block *block_at_rip(struct cpu *c)
             b = NULL;
     }
     if (!b)
-        b = block_make(c, c->rip, lip, gpa);
+        b = block_make(c, lip);
     if (!b)
         return NULL;
     struct jc_entry *e = &c->jc[jc_index(lip)];

@@ -26,7 +26,7 @@ void cpu_mode_update(struct cpu *c);
 void tlb_flush_all(struct cpu *c);       /* every context, global pages included */
 void tlb_flush_context(struct cpu *c);   /* what MOV CR3 without NOFLUSH drops */
 void tlb_flush_page(struct cpu *c, uint64_t va);
-void tlb_cr3_loaded(struct cpu *c, uint64_t old, bool noflush);
+void tlb_cr3_loaded(struct cpu *c, bool noflush);
 void tlb_context_update(struct cpu *c);  /* CPL changed: user bit of the context */
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page); /* no fast stores to this page */
 void jc_flush(struct cpu *c);

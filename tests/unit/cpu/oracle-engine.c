@@ -65,7 +65,7 @@ static void run_blocks(struct cpu *c)
         mmu_fetch(c, c->rip, &gpa, NULL);
         struct block *blk = block_find(c, gpa);
         if (!blk)
-            blk = block_make(c, c->rip, c->rip, gpa);
+            blk = block_make(c, c->rip);
         if (!blk) /* not memory: the host has nothing there */
             cpu_raise(c, &cpu_no_op, VEC_PF);
         const struct op *o = blk->ops;
