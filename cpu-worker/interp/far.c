@@ -17,10 +17,6 @@
 #define RF_VM 0x20000ull
 #define EFER_SCE 1u
 
-static bool canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
 static void far_done(struct cpu *c)
 {
     cs_changed(c);
@@ -30,14 +26,11 @@ static void far_done(struct cpu *c)
 static void check_target(struct cpu *c, const struct op *o, const struct desc *d, uint64_t ip)
 {
     if (cpu_long(c) && DESC_L(d)) {
-        if (!canonical(ip))
+        if (!cpu_canonical(ip))
             cpu_raise_err(c, o, VEC_GP, 0);
         return;
     }
-    uint32_t limit = (d->lo & 0xffff) | (d->hi & 0xf0000);
-    if (d->hi & 0x800000)
-        limit = limit << 12 | 0xfff;
-    if ((uint32_t)ip > limit)
+    if ((uint32_t)ip > desc_limit(d))
         cpu_raise_err(c, o, VEC_GP, 0);
 }
 /* A code segment reached by JMP or CALL without a gate. */
@@ -373,7 +366,7 @@ OP(op_sysret)
         cpu_raise_err(c, o, VEC_GP, 0);
     bool to64 = o->aux == 64;
     uint16_t base = (uint16_t)(c->s->star >> 48);
-    if (to64 && !canonical(c->gpr[REG_RCX]))
+    if (to64 && !cpu_canonical(c->gpr[REG_RCX]))
         cpu_raise_err(c, o, VEC_GP, 0);
     c->rip = to64 ? c->gpr[REG_RCX] : (uint32_t)c->gpr[REG_RCX];
     cpu_set_rflags(c, (c->gpr[11] & 0x3c7fd7) | 2);
@@ -407,7 +400,7 @@ OP(op_sysexit)
     bool to64 = o->aux == 64;
     if (!(c->mode & MODE_PE) || c->cpl || !sel)
         cpu_raise_err(c, o, VEC_GP, 0);
-    if (to64 && (!canonical(c->gpr[REG_RDX]) || !canonical(c->gpr[REG_RCX])))
+    if (to64 && (!cpu_canonical(c->gpr[REG_RDX]) || !cpu_canonical(c->gpr[REG_RCX])))
         cpu_raise_err(c, o, VEC_GP, 0);
     c->rip = to64 ? c->gpr[REG_RDX] : (uint32_t)c->gpr[REG_RDX];
     c->gpr[REG_RSP] = to64 ? c->gpr[REG_RCX] : (uint32_t)c->gpr[REG_RCX];

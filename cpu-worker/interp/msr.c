@@ -6,6 +6,7 @@
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/interp/regs.h"
+#include "cpu-worker/interp/segment.h"
 #include "cpu-worker/run/run.h"
 
 #define EFER_WRITABLE 0xd01ull /* SCE LME LMA(ignored) NXE */
@@ -19,14 +20,6 @@
     (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 6 | 1ull << 8 |           \
      1ull << 13 | 1ull << 14 | 1ull << 15 | 1ull << 20 | 1ull << 24 | 1ull << 26 | 1ull << 27)
 
-static bool canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
-static uint64_t guest_tsc(const struct cpu *c)
-{
-    return __builtin_ia32_rdtsc() + c->s->tsc_offset;
-}
 
 /* Plain 64-bit registers of the shared state. */
 static uint64_t *plain(struct cpu *c, uint32_t msr)
@@ -84,7 +77,7 @@ static bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
     }
     switch (msr) {
     case 0x10:
-        *v = guest_tsc(c);
+        *v = cpu_guest_tsc(c);
         return true;
     case 0xc0000080:
         *v = c->s->efer;
@@ -137,7 +130,7 @@ static bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
 {
     bool address = msr == 0x175 || msr == 0x176 || msr == 0xc0000082 || msr == 0xc0000083 ||
                    (msr >= 0xc0000100 && msr <= 0xc0000102);
-    if (address && !canonical(v))
+    if (address && !cpu_canonical(v))
         return false;
     if (msr == 0x277 && !pat_valid(v))
         return false;
@@ -154,7 +147,7 @@ static bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
     }
     switch (msr) {
     case 0x10: {
-        uint64_t delta = v - guest_tsc(c);
+        uint64_t delta = v - cpu_guest_tsc(c);
         c->s->tsc_offset += delta;
         c->s->tsc_adjust += delta;
         return true;
@@ -182,15 +175,10 @@ static bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
     }
 }
 
-static void need_cpl0(struct cpu *c, const struct op *o)
-{
-    if (c->cpl)
-        cpu_raise_err(c, o, VEC_GP, 0);
-}
 OP(op_rdmsr)
 {
     uint64_t v = 0;
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     if (!msr_read(c, (uint32_t)c->gpr[REG_RCX], &v))
         cpu_raise_err(c, o, VEC_GP, 0);
     c->gpr[REG_RAX] = (uint32_t)v;
@@ -199,7 +187,7 @@ OP(op_rdmsr)
 }
 OP(op_wrmsr)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     uint64_t v = (uint32_t)c->gpr[REG_RAX] | c->gpr[REG_RDX] << 32;
     if (!msr_write(c, (uint32_t)c->gpr[REG_RCX], v))
         cpu_raise_err(c, o, VEC_GP, 0);

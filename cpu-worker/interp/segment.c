@@ -51,7 +51,7 @@ void desc_set_accessed(struct cpu *c, const struct op *o, struct desc *d)
     sys_write(c, o, d->va + 5, 1, (d->hi >> 8) & 0xff);
 }
 
-static uint32_t limit_of(const struct desc *d)
+uint32_t desc_limit(const struct desc *d)
 {
     uint32_t l = (d->lo & 0xffff) | (d->hi & 0xf0000);
     return d->hi & 0x800000 ? l << 12 | 0xfff : l;
@@ -61,7 +61,7 @@ void seg_install(struct cpu *c, unsigned seg, uint16_t sel, const struct desc *d
     struct abi_segment *s = &c->s->seg[seg];
     s->selector = sel;
     s->attr = (d->hi >> 8) & 0xf0ff;
-    s->limit = limit_of(d);
+    s->limit = desc_limit(d);
     s->base = (d->lo >> 16) | (uint64_t)(d->hi & 0xff) << 16 | (d->hi & 0xff000000u) | d->base_hi << 32;
     seg_sync(c);
 }
@@ -184,8 +184,7 @@ static void require_cpl0(struct cpu *c, const struct op *o)
 {
     if (!(c->mode & MODE_PE))
         cpu_raise(c, o, VEC_UD);
-    if (c->cpl)
-        cpu_raise_err(c, o, VEC_GP, 0);
+    cpl0_check(c, o);
 }
 static uint16_t selector_operand(struct cpu *c, const struct op *o)
 {

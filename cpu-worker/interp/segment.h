@@ -22,6 +22,7 @@ struct desc {
 
 /* false: selector outside its table (or null where null is no table entry). */
 bool desc_read(struct cpu *c, const struct op *o, uint16_t sel, struct desc *d);
+uint32_t desc_limit(const struct desc *d); /* in bytes, scaled by G */
 void desc_set_accessed(struct cpu *c, const struct op *o, struct desc *d);
 /* Install a checked descriptor into a segment register. */
 void seg_install(struct cpu *c, unsigned seg, uint16_t sel, const struct desc *d);
@@ -35,6 +36,12 @@ void cpl_set(struct cpu *c, unsigned cpl);
 /* After CS changed: mode bits, context. */
 void cs_changed(struct cpu *c);
 
+/* #GP(0) for an instruction that only CPL 0 may execute. */
+static inline void cpl0_check(struct cpu *c, const struct op *o)
+{
+    if (c->cpl)
+        cpu_raise_err(c, o, VEC_GP, 0);
+}
 static inline bool cpu_real(const struct cpu *c)
 {
     return !(c->s->cr0 & 1);

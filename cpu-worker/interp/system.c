@@ -25,12 +25,6 @@
 #define EFER_LME 0x100u
 #define EFER_LMA 0x400u
 
-static void need_cpl0(struct cpu *c, const struct op *o)
-{
-    if (c->cpl)
-        cpu_raise_err(c, o, VEC_GP, 0);
-}
-
 /* aux = element size in bytes. I/O ends the block: a device may have raised an interrupt by it. */
 static const struct op *port_in(struct cpu *c, const struct op *o, uint16_t port)
 {
@@ -70,7 +64,7 @@ OP(op_out_dx)
 
 OP(op_hlt)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     c->s->halted = 1;
     c->exit_request = 1;
     return cpu_leave(c, o);
@@ -101,10 +95,6 @@ OP(op_sti)
     return cpu_leave(c, o);
 }
 
-static uint64_t guest_tsc(const struct cpu *c)
-{
-    return __builtin_ia32_rdtsc() + c->s->tsc_offset;
-}
 static void tsc_allowed(struct cpu *c, const struct op *o)
 {
     if ((c->s->cr4 & CR4_TSD) && c->cpl)
@@ -113,7 +103,7 @@ static void tsc_allowed(struct cpu *c, const struct op *o)
 OP(op_rdtsc)
 {
     tsc_allowed(c, o);
-    uint64_t t = guest_tsc(c);
+    uint64_t t = cpu_guest_tsc(c);
     c->gpr[REG_RAX] = (uint32_t)t;
     c->gpr[REG_RDX] = t >> 32;
     NEXT();
@@ -121,7 +111,7 @@ OP(op_rdtsc)
 OP(op_rdtscp)
 {
     tsc_allowed(c, o);
-    uint64_t t = guest_tsc(c);
+    uint64_t t = cpu_guest_tsc(c);
     c->gpr[REG_RAX] = (uint32_t)t;
     c->gpr[REG_RDX] = t >> 32;
     c->gpr[REG_RCX] = (uint32_t)c->s->tsc_aux;
@@ -144,7 +134,7 @@ OP(op_pause)
 /* Control registers: dst = GPR, src = number of the control register (and the other way round). */
 OP(op_mov_r_cr)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     uint64_t v = o->src == 0 ? c->s->cr0 : o->src == 2 ? c->s->cr2 : o->src == 3 ? c->s->cr3
                : o->src == 4 ? c->s->cr4 : chipset_cr8_read(c->chipset, c->index);
     c->gpr[o->dst] = c->mode & MODE_64 ? v : (uint32_t)v;
@@ -193,7 +183,7 @@ static void cr4_set(struct cpu *c, const struct op *o, uint64_t v)
 }
 OP(op_mov_cr_r)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     uint64_t v = c->mode & MODE_64 ? c->gpr[o->src] : (uint32_t)c->gpr[o->src];
     switch (o->dst) {
     case 0:
@@ -219,14 +209,14 @@ OP(op_mov_cr_r)
 }
 OP(op_clts)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     c->s->cr0 &= ~8ull;
     cpu_mode_update(c);
     return cpu_leave(c, o);
 }
 static const struct op *lmsw(struct cpu *c, const struct op *o, uint16_t v)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     cr0_set(c, o, (c->s->cr0 & ~0xeull) | (v & 0xf)); /* PE can be set, not cleared */
     return cpu_leave(c, o);
 }
@@ -265,14 +255,14 @@ OP(op_smsw_m)
 
 OP(op_mov_r_dr)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     unsigned n = o->src == 4 || o->src == 5 ? o->src + 2u : o->src;
     c->gpr[o->dst] = c->mode & MODE_64 ? c->s->dr[n] : (uint32_t)c->s->dr[n];
     NEXT();
 }
 OP(op_mov_dr_r)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     unsigned n = o->dst == 4 || o->dst == 5 ? o->dst + 2u : o->dst;
     uint64_t v = c->gpr[o->src];
     if (n >= 6 && (c->mode & MODE_64) && v >> 32)
@@ -287,7 +277,7 @@ OP(op_mov_dr_r)
 
 OP(op_invlpg)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     tlb_flush_page(c, c->gpr[o->base] + (c->gpr[o->index] << o->scale) + (int64_t)o->disp +
                           c->segbase[o->seg]);
     return cpu_leave(c, o);
@@ -295,7 +285,7 @@ OP(op_invlpg)
 /* INVPCID: types 0 (address), 1 (context), 2 (all with globals), 3 (all). */
 OP(op_invpcid)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     uint64_t ea = op_ea(c, o, 16, false), type = c->gpr[o->dst], d[2];
     mmu_read_bytes(c, o, ea, d, 16);
     if (type > 3 || (type <= 1 && (d[0] >> 12 || (d[0] && !(c->s->cr4 & CR4_PCIDE)))))
@@ -315,13 +305,13 @@ OP(op_invpcid)
 }
 OP(op_invd)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     NEXT();
 }
 
 OP(op_swapgs)
 {
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     uint64_t t = c->s->seg[ABI_GS].base;
     c->s->seg[ABI_GS].base = c->s->kernel_gs_base;
     c->segbase[ABI_GS] = c->s->kernel_gs_base;
@@ -342,7 +332,7 @@ OP(op_wrfsbase)
     if (!(c->s->cr4 & CR4_FSGSBASE))
         cpu_raise(c, o, VEC_UD);
     uint64_t v = o->aux == 64 ? c->gpr[o->dst] : (uint32_t)c->gpr[o->dst];
-    if ((uint64_t)((int64_t)(v << 16) >> 16) != v)
+    if (!cpu_canonical(v))
         cpu_raise_err(c, o, VEC_GP, 0);
     c->s->seg[o->aux2].base = v;
     c->segbase[o->aux2] = v;
@@ -353,11 +343,11 @@ OP(op_wrfsbase)
 static void table_load(struct cpu *c, const struct op *o, struct abi_dtable *t)
 {
     unsigned n = c->mode & MODE_64 ? 8 : 4;
-    need_cpl0(c, o);
+    cpl0_check(c, o);
     uint64_t ea = op_ea(c, o, n + 2, false);
     uint16_t limit = mmu_ld16(c, o, ea);
     uint64_t base = mem_load(c, o, ea + 2, n);
-    if (n == 8 && (uint64_t)((int64_t)(base << 16) >> 16) != base)
+    if (n == 8 && !cpu_canonical(base))
         cpu_raise_err(c, o, VEC_GP, 0);
     t->limit = limit;
     t->base = n == 4 && o->aux == 16 ? base & 0xffffff : base;
@@ -451,10 +441,8 @@ OP(op_lsl)
         ok = legal >> DESC_TYPE(&d) & 1;
     }
     zf_set(c, ok);
-    if (ok) {
-        uint32_t l = (d.lo & 0xffff) | (d.hi & 0xf0000);
-        store_reg(c, o, d.hi & 0x800000 ? l << 12 | 0xfff : l);
-    }
+    if (ok)
+        store_reg(c, o, desc_limit(&d));
     NEXT();
 }
 OP(op_verr)

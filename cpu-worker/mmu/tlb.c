@@ -123,7 +123,7 @@ void tlb_protect_code(struct cpu *c, const uint8_t *host_page)
 
 bool va_canonical(const struct cpu *c, uint64_t va)
 {
-    return !(c->mode & MODE_64) || (uint64_t)((int64_t)(va << 16) >> 16) == va;
+    return !(c->mode & MODE_64) || cpu_canonical(va);
 }
 
 /* Put a successful walk into the TLB. */

@@ -153,6 +153,17 @@ void cpu_unsupported(struct cpu *c, const struct op *o, const char *what) __attr
 enum { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP,
        VEC_SS, VEC_GP, VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM };
 
+/* Bits 48-63 repeat bit 47 (SDM volume 1, 3.3.7.1). */
+static inline bool cpu_canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+/* The time-stamp counter as the guest reads it. */
+static inline uint64_t cpu_guest_tsc(const struct cpu *c)
+{
+    return __builtin_ia32_rdtsc() + c->s->tsc_offset;
+}
+
 /* RFLAGS as the guest sees them, and setting all of them. */
 uint64_t cpu_rflags(const struct cpu *c);
 void cpu_set_rflags(struct cpu *c, uint64_t v);

@@ -186,7 +186,7 @@ static void deliver_long(struct cpu *c, const struct frame *f)
     uint64_t v[6] = {c->s->seg[ABI_SS].selector, c->gpr[REG_RSP], f->rflags,
                      c->s->seg[ABI_CS].selector, f->rip, f->error};
     unsigned n = f->has_error ? 6 : 5;
-    if ((uint64_t)((int64_t)(sp << 16) >> 16) != sp)
+    if (!cpu_canonical(sp))
         cpu_raise_err(c, o, VEC_SS, f->soft ? 0 : EXT);
     for (unsigned i = 0; i < n; i++) {
         uint64_t at = sp - 8 * (i + 1);
