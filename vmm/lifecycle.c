@@ -18,6 +18,8 @@ static struct {
         deferred;     /* guest power events, handled outside the worker's message handler */
     unsigned pending; /* bit n: Ctl__WorkerEvent__Kind n arrived */
     bool launched, ending, revive_run;
+    bool exit_asked; /* isa-debug-exit was written */
+    uint8_t exit_status;
     char error[160];
 } lc;
 
@@ -239,6 +241,16 @@ static void internal_error(struct vm *vm, const char *why)
     qmp_event(vm, "STOP", NULL);
 }
 
+void vm_guest_exit(struct vm *vm, uint32_t value)
+{
+    (void)vm;
+    if (lc.exit_asked)
+        return; /* the first one counts; the vCPU runs on until it is paused */
+    lc.exit_asked = true;
+    lc.exit_status = (uint8_t)(value << 1 | 1);
+    ipc_timer_set(&lc.deferred, ipc_now_ns());
+}
+
 static void run_deferred(void *opaque)
 {
     struct vm *vm = opaque;
@@ -247,7 +259,9 @@ static void run_deferred(void *opaque)
     lc.pending = 0;
     if (lc.ending || !lc.launched)
         return;
-    if (p & (1u << CTL__WORKER_EVENT__KIND__INTERNAL_ERROR))
+    if (lc.exit_asked)
+        lifecycle_end(vm, lc.exit_status, true, "guest-shutdown");
+    else if (p & (1u << CTL__WORKER_EVENT__KIND__INTERNAL_ERROR))
         internal_error(vm, "internal error of the cpu-worker");
     else if (p & (1u << CTL__WORKER_EVENT__KIND__POWEROFF))
         guest_poweroff(vm);

@@ -72,6 +72,20 @@ static int key_index(struct parse *c, void *obj, const char *key, const char *va
     return 0;
 }
 
+static int key_port(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+    bool base = !strcmp(key, "iobase");
+    char *end;
+    unsigned long v = strtoul(val, &end, 0);
+
+    if (end == val || *end || *val == '-' || v > (base ? 0xffffu : 4u) || (!base && !v))
+        return parse_fail(c, "Parameter '%s' expects %s, not '%s'", key,
+                          base ? "a port (0 to 0xffff)" : "1 to 4 ports", val);
+    *(base ? &d->iobase : &d->iosize) = (uint16_t)v;
+    return 0;
+}
+
 #define ID_KEY                                                                                     \
     {                                                                                              \
         "id", KEY_FN, .fn = key_id, .form = "name", .text = "name of the device"                   \
@@ -121,6 +135,13 @@ static const struct opt_key serial_keys[] = {
     KEY_END,
 };
 
+static const struct opt_key debug_exit_keys[] = {
+    ID_KEY,
+    {"iobase", KEY_FN, .fn = key_port, .form = "port", .text = "first port (default 0x501)"},
+    {"iosize", KEY_FN, .fn = key_port, .form = "1-4", .text = "number of ports (default 2)"},
+    KEY_END,
+};
+
 static const struct model {
     const char *name, *alias;
     enum dev_kind kind;
@@ -137,6 +158,8 @@ static const struct model {
     {"virtio-net-pci-non-transitional", "", DEV_NET, net_keys, true,
      "network card, virtio 1.0 only"},
     {"isa-serial", "", DEV_SERIAL, serial_keys, false, "serial port"},
+    {"isa-debug-exit", "", DEV_DEBUG_EXIT, debug_exit_keys, false,
+     "ends the emulator with the status the guest writes"},
     {.name = NULL},
 };
 
@@ -168,7 +191,8 @@ static int check_device(struct parse *c, const struct pend_device *d)
 
 int set_device(struct parse *c, const char *arg)
 {
-    struct pend_device d = {.opt = c->opt, .arg = c->arg, .slot = -1, .index = -1};
+    struct pend_device d = {.opt = c->opt, .arg = c->arg, .slot = -1, .index = -1,
+                            .iobase = 0x501, .iosize = 2};
     const struct model *m;
     struct optlist l;
     const char *name;

@@ -80,9 +80,9 @@ const struct option option_table[] = {
     {"display", "none", GROUP_DISPLAY, set_display, "no display (the only choice)"},
     {"vga", "none", GROUP_DISPLAY, set_vga, "no VGA card (the only choice)"},
 
-    {"kernel", "file", GROUP_BOOT, set_kernel, "Linux kernel image to boot"},
+    {"kernel", "file", GROUP_BOOT, set_kernel, "kernel to boot: Linux bzImage, PVH ELF, Multiboot, vmlinux"},
     {"append", "line", GROUP_BOOT, set_append, "command line of the kernel"},
-    {"initrd", "file", GROUP_BOOT, set_initrd, "initial RAM disk of the kernel"},
+    {"initrd", "file", GROUP_BOOT, set_initrd, "initial RAM disk; for a Multiboot kernel modules: \"file args,file2\""},
     {"boot", "strict=on", GROUP_BOOT, set_boot,
      "only strict=on: nothing but the kernel given is ever booted"},
 

@@ -15,7 +15,7 @@
 #define PARSE_NODE_MAX  32
 #define PARSE_FRONT_MAX 16
 
-enum dev_kind { DEV_BLK, DEV_NET, DEV_SERIAL };
+enum dev_kind { DEV_BLK, DEV_NET, DEV_SERIAL, DEV_DEBUG_EXIT };
 struct pend_device { /* -device, attached to its back end after the whole line is read */
     enum dev_kind kind;
     const char *model;
@@ -24,6 +24,7 @@ struct pend_device { /* -device, attached to its back end after the whole line i
     uint8_t mac[6];
     bool has_mac, disable_legacy, disable_modern, share_rw;
     int slot, fn, index;
+    uint16_t iobase, iosize;
 };
 struct pend_drive { /* runs beside plan.disk[] */
     bool virtio;    /* if=virtio: gets a device by itself */

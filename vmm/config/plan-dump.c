@@ -114,6 +114,8 @@ static void dump_machine(const struct plan *p, FILE *out)
     fprintf(out, "rtc=%s\nsandbox=%s\npidfile=%s\n", p->rtc_base, modes[p->sandbox], p->pidfile);
     if (p->rtc_start_s)
         fprintf(out, "rtc_start=%" PRId64 "\n", p->rtc_start_s);
+    if (p->exit_ports)
+        fprintf(out, "debug-exit=0x%x+%u\n", p->exit_port, p->exit_ports);
     fprintf(out, "flags=%s%s%s%s%s%s\n", p->no_reboot ? "no-reboot " : "",
             p->no_shutdown ? "no-shutdown " : "", p->start_paused ? "paused " : "",
             p->nodefaults ? "nodefaults " : "", p->nographic ? "nographic " : "",

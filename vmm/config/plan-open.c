@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opens the host files a plan names, while the vmm still is the user who started it (decision
- * 0001). Must never interpret an image beyond recognising that it is not raw.
+ * 0001). Must never interpret a disk beyond recognising that it is not raw, nor a kernel beyond
+ * recognising a Multiboot header, which makes -initrd a list.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <linux/fs.h>
+#include "vmm/config/multiboot-find.h"
 #include "vmm/config/plan.h"
 
 static int fail(const char *opt, const char *path, const char *what, int err)
@@ -56,6 +58,70 @@ static int open_boot_file(const char *opt, const char *path, int *out)
     }
     *out = fd;
     return 0;
+}
+
+/* ---- Multiboot modules
+ * ----------------------------------------------------------------------- */
+/* The next "file arguments" of a list, where ",," stands for a comma. Returns what follows it. */
+static const char *module_next(const char *list, char *out, size_t room)
+{
+    size_t n = 0;
+
+    for (; *list; list++) {
+        if (*list == ',' && *++list != ',')
+            break;
+        if (n + 1 < room)
+            out[n++] = *list;
+    }
+    out[n] = 0;
+    return list;
+}
+
+static int open_module(struct plan *p, const char *text)
+{
+    struct plan_module *m = &p->module[p->n_module];
+    char path[sizeof(m->text)];
+
+    if (p->n_module == PLAN_MODULES_MAX)
+        return fail("-initrd ", p->initrd, "too many modules (limit 16)", 0);
+    snprintf(path, sizeof(path), "%.*s", (int)strcspn(text, " "), text);
+    if (!path[0])
+        return fail("-initrd ", p->initrd, "a module's file name is empty", 0);
+    if (open_boot_file("-initrd ", path, &m->fd))
+        return -1;
+    snprintf(m->text, sizeof(m->text), "%s", text);
+    p->n_module++;
+    return 0;
+}
+
+static int open_modules(struct plan *p)
+{
+    char text[sizeof(p->module[0].text)];
+    const char *list = p->initrd;
+
+    while (*list) {
+        list = module_next(list, text, sizeof(text));
+        if (strlen(text) == sizeof(text) - 1)
+            return fail("-initrd ", p->initrd, "a module's string is longer than 510 bytes", 0);
+        if (open_module(p, text + strspn(text, " ")))
+            return -1;
+    }
+    return 0;
+}
+
+static int open_initrd(struct plan *p)
+{
+    uint8_t head[MULTIBOOT_SEARCH];
+    ssize_t n;
+
+    if (!p->initrd[0])
+        return 0;
+    n = pread(p->kernel_fd, head, sizeof(head), 0);
+    if (n < 0)
+        return fail("-kernel ", p->kernel, "cannot read", errno);
+    return multiboot_find(head, (size_t)n) >= 0
+               ? open_modules(p)
+               : open_boot_file("-initrd ", p->initrd, &p->initrd_fd);
 }
 
 /* ---- disks
@@ -161,8 +227,7 @@ static int open_pidfile(struct plan *p)
 
 int plan_open_files(struct plan *p)
 {
-    if (open_boot_file("-kernel ", p->kernel, &p->kernel_fd) ||
-        open_boot_file("-initrd ", p->initrd, &p->initrd_fd))
+    if (open_boot_file("-kernel ", p->kernel, &p->kernel_fd) || open_initrd(p))
         return -1;
     for (unsigned i = 0; i < p->n_disk; i++)
         if (open_disk(&p->disk[i]))

@@ -17,6 +17,7 @@
 #define PLAN_FWD_MAX    32
 #define PLAN_CHAR_MAX   16
 #define PLAN_DNS_MAX    3
+#define PLAN_MODULES_MAX 16
 
 enum plan_char_kind { CHAR_NONE, CHAR_NULL, CHAR_STDIO, CHAR_FILE, CHAR_UNIX, CHAR_TCP, CHAR_PTY };
 struct plan_chardev { /* a host end for a serial port or a monitor */
@@ -66,6 +67,10 @@ struct plan_net { /* one netdev plus the card attached to it */
     bool disable_legacy, disable_modern;
     bool has_card;
 };
+struct plan_module { /* one file of -initrd for a Multiboot kernel */
+    int fd;
+    char text[512]; /* "file arguments": the module's string */
+};
 enum plan_sandbox { PLAN_SBX_REQUIRE, PLAN_SBX_REDUCED, PLAN_SBX_OFF };
 struct plan {
     char name[32]; /* "vm" when not given */
@@ -75,7 +80,7 @@ struct plan {
     char cpu[64];
     uint64_t mem; /* bytes */
     unsigned smp;
-    char kernel[512], initrd[512];
+    char kernel[512], initrd[2048];
     char append[2048];
     bool no_reboot, no_shutdown, start_paused, nodefaults, daemonize;
     bool msg_timestamp;  /* -msg timestamp=on: error lines carry the time */
@@ -95,6 +100,9 @@ struct plan {
     unsigned n_host_dns;
     char host_dns[PLAN_DNS_MAX][64]; /* the host's name servers, numeric */
     int kernel_fd, initrd_fd; /* plan_open_files; -1 = none */
+    unsigned n_module;        /* plan_open_files: a Multiboot kernel has modules, not an initrd */
+    struct plan_module module[PLAN_MODULES_MAX];
+    uint16_t exit_port, exit_ports; /* isa-debug-exit: first port and how many, 0 = none */
     int pidfile_fd;           /* open and locked, or -1; the pid is already in it */
 };
 

@@ -64,6 +64,24 @@ static int check_ids(struct parse *c)
     return 0;
 }
 
+/* One isa-debug-exit; its ports are checked against the chipset's when the machine is built. */
+static int debug_exit_resolve(struct parse *c)
+{
+    for (unsigned i = 0; i < c->n_dev; i++) {
+        const struct pend_device *d = &c->dev[i];
+
+        if (d->kind != DEV_DEBUG_EXIT)
+            continue;
+        if (c->p->exit_ports)
+            return parse_fail_at(c, d->opt, d->arg, "only one isa-debug-exit is possible");
+        if (d->iobase + d->iosize > 0x10000)
+            return parse_fail_at(c, d->opt, d->arg, "the ports end beyond 0xffff");
+        c->p->exit_port = d->iobase;
+        c->p->exit_ports = d->iosize;
+    }
+    return 0;
+}
+
 /* A process in the background has no terminal. */
 static int check_daemonize(struct parse *c)
 {
@@ -81,7 +99,7 @@ int parse_resolve(struct parse *c)
 {
     if (check_accel(c) || check_kernel(c))
         return -1;
-    if (disk_resolve(c) || net_resolve(c) || chardev_resolve(c))
+    if (disk_resolve(c) || net_resolve(c) || chardev_resolve(c) || debug_exit_resolve(c))
         return -1;
     return check_slots(c) || check_ids(c) || check_daemonize(c) ? -1 : 0;
 }

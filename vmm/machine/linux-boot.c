@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Direct Linux boot: opening and placing the images, copying them in, the zero page.
+ * Direct boot: opening and placing the images, copying them in, Linux's zero page.
  * Must never trust a size from a file before comparing it with the file and with memory.
  */
 #include "vmm/machine/linux-boot.h"
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "vmm/config/multiboot-find.h"
 
 #define PAGE          4096u
 #define LOADER_NONE   0xff /* type_of_loader: no number assigned */
@@ -36,7 +37,7 @@ static int file_size(int fd, const char *name, uint64_t *size, char *err, size_t
 }
 
 /* #syscalls:vmm pread64 */
-static int file_read(int fd, uint64_t off, uint8_t *to, uint64_t len)
+int linux_file_read(int fd, uint64_t off, uint8_t *to, uint64_t len)
 {
     while (len) {
         ssize_t n = pread(fd, to, len < CHUNK ? len : CHUNK, (off_t)off);
@@ -55,7 +56,7 @@ static int file_read(int fd, uint64_t off, uint8_t *to, uint64_t len)
 static int kernel_open(struct linux_image *im, const struct linux_memory *mem, char *err,
                        size_t errlen)
 {
-    uint8_t head[PAGE];
+    uint8_t head[LINUX_HEAD];
     uint64_t size;
     size_t n;
     int r = file_size(im->kernel_fd, im->kernel, &size, err, errlen);
@@ -63,11 +64,13 @@ static int kernel_open(struct linux_image *im, const struct linux_memory *mem, c
     if (r)
         return r;
     n = size < sizeof(head) ? size : sizeof(head);
-    r = file_read(im->kernel_fd, 0, head, n);
+    r = linux_file_read(im->kernel_fd, 0, head, n);
     if (r) {
         snprintf(err, errlen, "%s: %s", im->kernel, strerror(-r));
         return r;
     }
+    if (multiboot_find(head, n) >= 0)
+        return multiboot_open(im, head, n, size, mem, err, errlen);
     if (n >= 4 && !memcmp(head, "\177ELF", 4))
         return linux_elf_open(im, head, n, size, mem, err, errlen);
     return linux_bzimage_open(im, head, n, size, mem, err, errlen);
@@ -138,15 +141,27 @@ unsigned linux_e820_build(const struct linux_memory *mem, struct boot_e820_entry
     return n;
 }
 
-static int boot_data_write(const struct linux_image *im, const struct linux_memory *mem,
+static int modules_load(const struct linux_image *im, const struct linux_memory *mem)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < im->n_module && !r; i++) {
+        const struct linux_module *m = &im->module[i];
+        uint8_t *to = mem->ram(mem->opaque, m->gpa, m->len);
+
+        r = to ? linux_file_read(m->fd, 0, to, m->len) : -EFAULT;
+    }
+    return r;
+}
+
+static int linux_data_write(const struct linux_image *im, const struct linux_memory *mem,
                            uint64_t rsdp_gpa)
 {
     struct boot_params *bp = mem->ram(mem->opaque, LINUX_ZERO_PAGE, sizeof(*bp));
-    uint64_t *gdt = mem->ram(mem->opaque, LINUX_GDT, 4 * sizeof(*gdt));
     uint64_t *pt = mem->ram(mem->opaque, LINUX_PAGETABLES, (uint64_t)6 * PAGE);
     char *cmdline = mem->ram(mem->opaque, LINUX_CMDLINE, LINUX_CMDLINE_MAX);
 
-    if (!bp || !gdt || !pt || !cmdline)
+    if (!bp || !pt || !cmdline)
         return -EFAULT;
     memset(bp, 0, sizeof(*bp)); /* screen_info zero: no display */
     bp->hdr = im->hdr;
@@ -162,11 +177,6 @@ static int boot_data_write(const struct linux_image *im, const struct linux_memo
     bp->e820_entries = (uint8_t)linux_e820_build(mem, bp->e820_table);
     memcpy(cmdline, im->cmdline, strlen(im->cmdline) + 1);
 
-    /* boot.rst, 64-bit protocol: __BOOT_CS 0x10 execute/read, __BOOT_DS 0x18 read/write, flat. */
-    gdt[0] = gdt[1] = 0;
-    gdt[2] = im->entry64 ? 0x00af9b000000ffffull : 0x00cf9b000000ffffull;
-    gdt[3] = 0x00cf93000000ffffull;
-
     /* Identity map of the first 4 GiB with 2 MiB pages: PML4, PDPT, four page directories. */
     memset(pt, 0, (size_t)6 * PAGE);
     pt[0] = (LINUX_PAGETABLES + PAGE) | 3;
@@ -175,6 +185,34 @@ static int boot_data_write(const struct linux_image *im, const struct linux_memo
     for (uint64_t i = 0; i < (uint64_t)4 * 512; i++)
         pt[1024 + i] = i << 21 | 0x83;
     return 0;
+}
+
+/* boot.rst: __BOOT_CS 0x10 execute/read, __BOOT_DS 0x18 read/write, flat; the other protocols leave
+ * the selectors open. */
+static int gdt_write(const struct linux_image *im, const struct linux_memory *mem)
+{
+    uint64_t *gdt = mem->ram(mem->opaque, LINUX_GDT, 4 * sizeof(*gdt));
+
+    if (!gdt)
+        return -EFAULT;
+    gdt[0] = gdt[1] = 0;
+    gdt[2] = im->entry64 ? 0x00af9b000000ffffull : 0x00cf9b000000ffffull;
+    gdt[3] = 0x00cf93000000ffffull;
+    return 0;
+}
+
+static int boot_data_write(const struct linux_image *im, const struct linux_memory *mem,
+                           uint64_t rsdp_gpa)
+{
+    int r = gdt_write(im, mem);
+
+    if (r)
+        return r;
+    if (im->kind == LINUX_MULTIBOOT)
+        return multiboot_info_write(im, mem);
+    if (im->kind == LINUX_PVH)
+        return pvh_info_write(im, mem, rsdp_gpa);
+    return linux_data_write(im, mem, rsdp_gpa);
 }
 
 int linux_image_load(const struct linux_image *im, const struct linux_memory *mem,
@@ -187,17 +225,19 @@ int linux_image_load(const struct linux_image *im, const struct linux_memory *me
 
         if (!to)
             return -EFAULT;
-        r = file_read(im->kernel_fd, s->file_off, to, s->file_len);
+        r = linux_file_read(im->kernel_fd, s->file_off, to, s->file_len);
         if (r)
             return r;
         memset(to + s->file_len, 0, s->mem_len - s->file_len);
     }
     if (im->initrd_fd >= 0) {
         uint8_t *to = mem->ram(mem->opaque, im->initrd_gpa, im->initrd_len);
-        int r = to ? file_read(im->initrd_fd, 0, to, im->initrd_len) : -EFAULT;
+        int r = to ? linux_file_read(im->initrd_fd, 0, to, im->initrd_len) : -EFAULT;
 
         if (r)
             return r;
     }
-    return boot_data_write(im, mem, rsdp_gpa);
+    int r = modules_load(im, mem);
+
+    return r ? r : boot_data_write(im, mem, rsdp_gpa);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Direct Linux boot (Documentation/arch/x86/boot.rst): reads the kernel and initrd, places them in
- * guest memory, builds the zero page and the first vCPU state. Files are hostile: sizes are checked
+ * Direct boot of a kernel: Linux (Documentation/arch/x86/boot.rst), PVH, Multiboot 1. Reads the kernel
+ * and initrd or modules, places them in guest memory, builds the boot information and the first vCPU
+ * state. Files are hostile: sizes are checked
  * against the file and against memory before anything is copied. Must never run guest code.
  */
 #ifndef BULKHEAD_VMM_MACHINE_LINUX_BOOT_H
@@ -24,7 +25,15 @@
 #define LINUX_SEGMENTS_MAX 16
 #define LINUX_E820_MAX     8
 
-enum linux_kind { LINUX_NONE, LINUX_BZIMAGE, LINUX_ELF };
+#define LINUX_MODULES_MAX  16
+#define LINUX_HEAD         8192u /* of the file, looked at before anything is loaded */
+
+enum linux_kind { LINUX_NONE, LINUX_BZIMAGE, LINUX_ELF, LINUX_PVH, LINUX_MULTIBOOT };
+struct linux_module { /* Multiboot */
+    int fd;
+    uint64_t gpa, len;
+    char text[512];
+};
 struct linux_segment {
     uint64_t file_off, file_len, gpa, mem_len; /* mem_len - file_len bytes are cleared */
 };
@@ -39,6 +48,8 @@ struct linux_image {
     unsigned n_seg;
     struct linux_segment seg[LINUX_SEGMENTS_MAX];
     uint64_t initrd_gpa, initrd_len;
+    unsigned n_module;
+    struct linux_module module[LINUX_MODULES_MAX];
     char cmdline[4096];
 };
 struct linux_memory {   /* guest memory as the loader needs it */
@@ -59,7 +70,19 @@ int linux_image_load(const struct linux_image *im, const struct linux_memory *me
 /* State of the boot processor at the kernel's entry point. */
 void linux_vcpu_state(const struct linux_image *im, struct abi_vcpu_state *v);
 
-/* Pieces, public for tests. */
+/* A module behind those before; len bytes of fd, which stays the caller's. 0 or -errno, one line. */
+int multiboot_module_add(struct linux_image *im, int fd, const char *text, uint64_t len,
+                         const struct linux_memory *mem, char *err, size_t errlen);
+
+/* Pieces, some of them public for tests. */
+int linux_file_read(int fd, uint64_t off, uint8_t *to, uint64_t len);
+int multiboot_open(struct linux_image *im, const uint8_t *head, size_t n, uint64_t file_size,
+                   const struct linux_memory *mem, char *err, size_t errlen);
+int elf_segments_take(struct linux_image *im, const uint8_t *head, size_t n, uint64_t file_size,
+                      const struct linux_memory *mem, char *err, size_t errlen);
+bool pvh_entry_find(const uint8_t *notes, size_t n, uint64_t *entry);
+int multiboot_info_write(const struct linux_image *im, const struct linux_memory *mem);
+int pvh_info_write(const struct linux_image *im, const struct linux_memory *mem, uint64_t rsdp_gpa);
 unsigned linux_e820_build(const struct linux_memory *mem, struct boot_e820_entry *e);
 int linux_bzimage_open(struct linux_image *im, const uint8_t *head, size_t n, uint64_t file_size,
                        const struct linux_memory *mem, char *err, size_t errlen);

@@ -20,6 +20,8 @@
 #define CR4_PAE  0x20u
 #define EFER_LME 0x100u
 #define EFER_LMA 0x400u
+#define REG_RAX  0
+#define REG_RBX  3
 #define REG_RSP  4
 #define REG_RSI  6
 
@@ -61,7 +63,12 @@ void linux_vcpu_state(const struct linux_image *im, struct abi_vcpu_state *v)
     v->gdtr = (struct abi_dtable){.base = LINUX_GDT, .limit = 4 * 8 - 1};
     v->idtr.limit = 0; /* interrupts stay off until the kernel has a table of its own */
     v->gpr[REG_RSP] = LINUX_STACK;
-    v->gpr[REG_RSI] = LINUX_ZERO_PAGE;
+    v->gpr[im->kind == LINUX_MULTIBOOT || im->kind == LINUX_PVH ? REG_RBX : REG_RSI] =
+        LINUX_ZERO_PAGE; /* where each protocol's information starts */
+    if (im->kind == LINUX_MULTIBOOT)
+        v->gpr[REG_RAX] = 0x2badb002; /* Multiboot 3.2 */
+    if (im->kind == LINUX_PVH)
+        v->seg[ABI_TR].limit = 0x67;
     v->rip = im->entry;
     v->cr0 |= CR0_PE;
     if (im->entry64) {

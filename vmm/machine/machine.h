@@ -59,6 +59,8 @@ uint8_t machine_pirq_gsi(unsigned pirq);
 
 void piix_init(struct machine *m); /* 00:00.0, 00:01.0, 00:01.3 */
 int machine_devices_build(struct machine *m, char *err, size_t errlen); /* disks and cards */
+int debug_exit_build(struct machine *m, char *err, size_t errlen); /* its ports into the map */
+bool debug_exit_claims(const struct machine *m, uint64_t port);
 struct virtio_dev *machine_virtio_find(struct machine *m, const char *id);
 
 /* MP tables: floating pointer at the start of buf, which the guest sees at gpa. Bytes used, 0 =

@@ -24,8 +24,14 @@ static bool request_ok(const struct abi_mailbox *q)
     return mem ? q->addr <= ~(uint64_t)0 - q->size : q->addr <= 0xffffff;
 }
 
-static uint64_t request_run(struct pci_bus *b, const struct abi_mailbox *q)
+static uint64_t request_run(struct machine *m, const struct abi_mailbox *q)
 {
+    struct pci_bus *b = &m->pci;
+
+    if (q->op == ABI_MBOX_IO_WRITE && debug_exit_claims(m, q->addr)) {
+        vm_guest_exit(m->vm, (uint32_t)(q->value & ones(q->size)));
+        return 0;
+    }
     switch (q->op) {
     case ABI_MBOX_MEM_READ:
     case ABI_MBOX_IO_READ:
@@ -59,7 +65,7 @@ void machine_mailbox(struct vm *vm)
         q.size = __atomic_load_n(&shared->size, __ATOMIC_RELAXED);
         q.addr = __atomic_load_n(&shared->addr, __ATOMIC_RELAXED);
         q.value = __atomic_load_n(&shared->value, __ATOMIC_RELAXED);
-        q.value = request_ok(&q) ? request_run(&m->pci, &q) & ones(q.size) : ~(uint64_t)0;
+        q.value = request_ok(&q) ? request_run(m, &q) & ones(q.size) : ~(uint64_t)0;
         __atomic_store_n(&shared->value, q.value, __ATOMIC_RELAXED);
         __atomic_store_n(&shared->done, req, __ATOMIC_RELEASE);
         syscall(SYS_futex, &shared->done, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "ipc/log.h"
 #include "vmm/machine/acpi/acpi.h"
 
@@ -68,6 +69,27 @@ static int memory_build(struct machine *m, char *err, size_t errlen)
     return 0;
 }
 
+static int modules_build(struct machine *m, const struct linux_memory *mem, char *err,
+                         size_t errlen)
+{
+    const struct plan *p = &m->vm->plan;
+
+    for (unsigned i = 0; i < p->n_module; i++) {
+        const struct plan_module *k = &p->module[i];
+        struct stat st;
+        int r = fstat(k->fd, &st) ? -errno : 0;
+
+        if (r)
+            snprintf(err, errlen, "-initrd %s: %s", k->text, strerror(-r));
+        else
+            r = multiboot_module_add(&m->image, k->fd, k->text, (uint64_t)st.st_size, mem, err,
+                                     errlen);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
 static int image_build(struct machine *m, char *err, size_t errlen)
 {
     const struct plan *p = &m->vm->plan;
@@ -77,8 +99,10 @@ static int image_build(struct machine *m, char *err, size_t errlen)
         snprintf(err, errlen, "-kernel is missing: there is no firmware to boot from a disk with");
         return -EINVAL;
     }
-    return linux_image_open(&m->image, p->kernel_fd, p->kernel, p->initrd[0] ? p->initrd_fd : -1,
-                            p->initrd, p->append, &mem, err, errlen);
+    int r = linux_image_open(&m->image, p->kernel_fd, p->kernel, p->initrd_fd, p->initrd, p->append,
+                             &mem, err, errlen);
+
+    return r ? r : modules_build(m, &mem, err, errlen);
 }
 
 int machine_build(struct vm *vm, char *err, size_t errlen)
@@ -98,7 +122,9 @@ int machine_build(struct vm *vm, char *err, size_t errlen)
     if (r)
         return r;
     piix_init(m);
-    r = machine_devices_build(m, err, errlen);
+    r = debug_exit_build(m, err, errlen);
+    if (!r)
+        r = machine_devices_build(m, err, errlen);
     return r ? r : image_build(m, err, errlen);
 }
 

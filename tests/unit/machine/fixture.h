@@ -18,6 +18,7 @@ void fix_pci_write(struct vm *vm, unsigned slot, unsigned fn, unsigned reg, unsi
                    uint32_t v);
 const struct abi_map_entry *fix_map_find(struct vm *vm, bool io, uint64_t addr);
 uint64_t fix_eventfd_take(int fd); /* count, 0 = not signalled */
+extern uint32_t fix_exit;          /* last vm_guest_exit, UINT32_MAX = none */
 extern unsigned fix_broken;        /* calls of vm_backend_broken */
 
 #endif
