@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "ipc/imagelock.h"
+#include "vmm/config/cpu-model.h"
 #include "vmm/lifecycle.h"
 #include "vmm/memory/guest-memory.h"
 #include "vmm/process.h"
@@ -107,6 +108,7 @@ static int stage_memory(void)
     if (mem_create(&vm, err, sizeof(err)) < 0)
         return fail(err);
     vm.page->rtc_base_s = plan_rtc_base(&vm.plan);
+    plan_cpu_model(&vm.plan, &vm.page->cpu);
     serial_rings_init(&vm);
     return 0;
 }

@@ -7,35 +7,50 @@
 #include "cpu-worker/helpers/simd.h"
 #include "cpu-worker/interp/handlers.h"
 
-/* Extensions that are not advertised and whose encodings are then hints (NOP) or older instructions: MPX,
- * CET, CLDEMOTE and WBNOINVD; compilers emit some of them without asking CPUID. */
-static void decoder_init(ZydisDecoder *dec, ZydisMachineMode mode, ZydisStackWidth stack)
+/* Encodings that are a hint (NOP) or an older instruction where the extension is absent: MPX, CET and
+ * CLDEMOTE are NOPs, WBNOINVD is WBINVD, LZCNT is BSR, TZCNT is BSF. One decoder per combination. */
+static const struct {
+    ZydisDecoderMode mode;
+    uint16_t feature;
+} variant[] = {
+    {ZYDIS_DECODER_MODE_LZCNT, FEAT_ABM},
+    {ZYDIS_DECODER_MODE_TZCNT, FEAT_BMI1},
+    {ZYDIS_DECODER_MODE_WBNOINVD, FEAT_WBNOINVD},
+    {ZYDIS_DECODER_MODE_CLDEMOTE, FEAT_CLDEMOTE},
+};
+#define VARIANTS (sizeof(variant) / sizeof(variant[0]))
+
+static ZydisDecoder decoder[1u << VARIANTS][4];
+
+static void decoder_init(ZydisDecoder *dec, ZydisMachineMode mode, ZydisStackWidth stack, unsigned has)
 {
-    static const ZydisDecoderMode absent[] = {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET,
-                                              ZYDIS_DECODER_MODE_CLDEMOTE,
-                                              ZYDIS_DECODER_MODE_WBNOINVD};
     ZydisDecoderInit(dec, mode, stack);
-    for (unsigned i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
-        ZydisDecoderEnableMode(dec, absent[i], ZYAN_FALSE);
+    ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+    ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+    for (unsigned i = 0; i < VARIANTS; i++)
+        ZydisDecoderEnableMode(dec, variant[i].mode, has >> i & 1);
 }
-
-static ZydisDecoder dec[4];
-
 /* Before main, so that no thread finds a decoder half made. */
 static __attribute__((constructor)) void decoders_init(void)
 {
-    decoder_init(&dec[0], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    decoder_init(&dec[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-    decoder_init(&dec[2], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
-    decoder_init(&dec[3], ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
+    for (unsigned has = 0; has < 1u << VARIANTS; has++) {
+        ZydisDecoder *d = decoder[has];
+        decoder_init(&d[0], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64, has);
+        decoder_init(&d[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32, has);
+        decoder_init(&d[2], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16, has);
+        decoder_init(&d[3], ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16, has);
+    }
 }
-static const ZydisDecoder *decoder_for(uint32_t mode)
+static const ZydisDecoder *decoder_for(const struct decode_in *in)
 {
-    if (mode & MODE_64)
-        return &dec[0];
-    if (mode & MODE_CS32)
-        return &dec[1];
-    return mode & MODE_PE ? &dec[2] : &dec[3];
+    unsigned has = 0;
+    for (unsigned i = 0; i < VARIANTS; i++)
+        has |= (unsigned)abi_cpu_has(in->feat, variant[i].feature) << i;
+    if (in->mode & MODE_64)
+        return &decoder[has][0];
+    if (in->mode & MODE_CS32)
+        return &decoder[has][1];
+    return &decoder[has][in->mode & MODE_PE ? 2 : 3];
 }
 
 uint8_t decode_gpr(ZydisRegister r)
@@ -130,19 +145,20 @@ enum decode_result decode_one(struct op *o, const struct decode_in *in)
 
     memset(o, 0, 2 * sizeof(*o));
     o->off = (uint16_t)in->off;
-    ZyanStatus st = ZydisDecoderDecodeFull(decoder_for(in->mode), in->bytes, in->avail, &insn, ops);
+    ZyanStatus st = ZydisDecoderDecodeFull(decoder_for(in), in->bytes, in->avail, &insn, ops);
     if (st == ZYDIS_STATUS_NO_MORE_DATA && in->avail < 15)
         return DECODE_MORE;
     if (!ZYAN_SUCCESS(st))
         return cannot(o, in, st == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? op_too_long : op_ud);
 
-    struct decoding d = {o, &insn, ops, in->mode, in->mode & MODE_64};
+    struct decoding d = {o, &insn, ops, in->mode, in->mode & MODE_64, in->feat, in->vendor};
     bool end = false;
     o->len = insn.length;
     o->next_off = in->off + insn.length;
     operands(&d);
-    if (!decode_integer(&d, &end) && !decode_control(&d, &end) && !decode_system(&d, &end) &&
-        !simd_decode(o, &insn, ops, in->mode)) {
+    if (!isa_has(&insn, in->feat) ||
+        (!decode_integer(&d, &end) && !decode_control(&d, &end) && !decode_system(&d, &end) &&
+         !simd_decode(o, &insn, ops, in->mode))) {
         o->fn = op_ud;
         end = true;
     }

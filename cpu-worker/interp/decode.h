@@ -15,6 +15,8 @@ struct decoding {
     const ZydisDecodedOperand *ops;
     uint32_t mode;
     bool m64;
+    const uint32_t *feat; /* advertised features; abi_cpu_has */
+    uint32_t vendor;      /* enum abi_cpu_vendor */
 };
 
 static inline bool is_reg(const ZydisDecodedOperand *p)
@@ -42,5 +44,9 @@ uint8_t decode_seg(ZydisRegister r);
 bool decode_integer(struct decoding *d, bool *end);
 bool decode_control(struct decoding *d, bool *end);
 bool decode_system(struct decoding *d, bool *end);
+
+/* Does the processor with these features have the instruction (interp/isa.c)? */
+bool isa_has(const ZydisDecodedInstruction *in, const uint32_t *feat);
+bool isa_has_row(ZydisISASet set); /* for the test that no accepted set lacks one */
 
 #endif

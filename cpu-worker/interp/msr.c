@@ -14,13 +14,6 @@
 #define EFER_LMA 0x400ull
 #define CR0_PG 0x80000000ull
 
-/* RDCL_NO IBRS_ALL SKIP_L1DFL_VMENTRY SSB_NO MDS_NO PSCHANGE_MC_NO TAA_NO SBDR_SSDP_NO FBSDP_NO PSDP_NO
- * BHI_NO PBRSB_NO GDS_NO RFDS_NO: an interpreter executes nothing speculatively. */
-#define ARCH_CAPS                                                                                  \
-    (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 6 | 1ull << 8 |           \
-     1ull << 13 | 1ull << 14 | 1ull << 15 | 1ull << 20 | 1ull << 24 | 1ull << 26 | 1ull << 27)
-
-
 /* Plain 64-bit registers of the shared state. */
 static uint64_t *plain(struct cpu *c, uint32_t msr)
 {
@@ -86,8 +79,8 @@ static bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
         *v = 0x508;
         return true;
     case 0x10a:
-        *v = ARCH_CAPS;
-        return true;
+        *v = c->feat[CPUW_ARCH_CAPS];
+        return cpu_has(c, FEAT_ARCH_CAPABILITIES);
     case 0x48:
         *v = c->s->spec_ctrl;
         return true;

@@ -210,7 +210,7 @@ static enum decode_result decode_straddle(struct cpu *c, struct block *b, struct
     page_mark_code(c, off2, host2);
     memcpy(f->straddle, f->host + at, have);
     memcpy(f->straddle + have, host2, 15 - have);
-    struct decode_in in = {f->straddle, 15, c->mode, at};
+    struct decode_in in = {f->straddle, 15, c->mode, at, c->feat, c->vendor};
     enum decode_result r = decode_one(o, &in);
     b->gpa2 = gpa2;
     b->ram_off[1] = off2;
@@ -257,7 +257,8 @@ static void block_fill(struct cpu *c, struct block *b, uint64_t lip, struct fetc
     unsigned len = 0;
 
     while (b->n < max && len < f->in_page && r == DECODE_OK) {
-        struct decode_in in = {f->host + len, f->in_page - len, c->mode, len};
+        struct decode_in in = {f->host + len, f->in_page - len, c->mode, len, c->feat,
+                               c->vendor};
         r = decode_one(o, &in);
         if (r == DECODE_MORE) {
             if (b->n) /* a straddling instruction gets a block of its own */

@@ -46,6 +46,8 @@ struct decode_in {
     unsigned avail;       /* bytes that may be looked at */
     uint32_t mode;
     uint32_t off;         /* of this instruction from the block's first byte */
+    const uint32_t *feat; /* advertised features: what is absent decodes to #UD. ABI_CPU_WORDS words */
+    uint32_t vendor;      /* enum abi_cpu_vendor */
 };
 enum decode_result {
     DECODE_OK,       /* one op appended; the block goes on */

@@ -121,7 +121,16 @@ struct cpu {
     const char *internal_error; /* what the vCPU cannot do, or NULL */
     unsigned soft_len;          /* length of the INT instruction being delivered */
     uint32_t flush_req;         /* another thread asks for tlb_flush_all */
+    uint32_t vendor;            /* enum abi_cpu_vendor: whose documented behaviour */
+    uint32_t feat[ABI_CPU_WORDS]; /* model.feat: cpu_has */
+    struct abi_cpu_model model; /* checked copy of page->cpu */
 };
+
+/* Is the feature advertised? Decides what is #UD, #GP or reserved. */
+static inline bool cpu_has(const struct cpu *c, enum cpu_feature f)
+{
+    return abi_cpu_has(c->feat, f);
+}
 
 /* What decoded code depends on. */
 #define MODE_64   0x01u /* CS.L in IA-32e mode */

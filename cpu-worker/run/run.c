@@ -16,6 +16,8 @@
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/chain.h"
+#include "ipc/cpu-model.h"
+#include "ipc/log.h"
 
 #define RF_TF 0x100u
 #define RF_IF 0x200u
@@ -25,6 +27,19 @@ const struct op cpu_no_op;
 size_t cpu_size(void)
 {
     return sizeof(struct cpu);
+}
+/* The page may change under us: copy, then check, then use. */
+static int model_take(struct cpu *c)
+{
+    char err[160];
+    memcpy(&c->model, &c->page->cpu, sizeof(c->model));
+    if (cpu_model_check(&c->model, err, sizeof(err))) {
+        log_error("machine page: %s", err);
+        return -1;
+    }
+    memcpy(c->feat, c->model.feat, sizeof(c->feat));
+    c->vendor = c->model.vendor;
+    return 0;
 }
 int cpu_init(struct cpu *c, unsigned index, struct abi_machine_page *page, struct mmu_host *mem,
              struct chipset *cs, struct abi_codepage *cp)
@@ -38,6 +53,8 @@ int cpu_init(struct cpu *c, unsigned index, struct abi_machine_page *page, struc
     c->cp_seq = cp->seq;
     c->s = &page->vcpu[index];
     c->exc.vector = -1;
+    if (model_take(c))
+        return -EINVAL;
     return block_cache_init(c, page->ram_below_4g + page->ram_above_4g);
 }
 

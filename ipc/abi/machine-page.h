@@ -15,10 +15,11 @@
 
 #include <stdint.h>
 #include "ipc/abi/chipset-state.h"
+#include "ipc/abi/cpu-model.h"
 #include "ipc/abi/vcpu-state.h"
 
 #define ABI_MACHINE_MAGIC   0x31504d42u /* "BMP1" */
-#define ABI_MACHINE_VERSION 1u
+#define ABI_MACHINE_VERSION 2u
 
 #define ABI_MAP_MAX     128 /* memory-space entries */
 #define ABI_IO_MAX      128 /* port-space entries the chipset does not claim itself */
@@ -119,15 +120,14 @@ struct abi_machine_page {
     uint64_t ram_below_4g; /* bytes of RAM at 0, top of low RAM */
     uint64_t ram_above_4g; /* bytes of RAM at 4 GiB */
     int64_t rtc_base_s;    /* guest RTC at power-on, seconds since 1970 (UTC or local per -rtc) */
-    uint32_t cpu_flags;    /* reserved for CPU model bits, 0 */
     uint32_t acpi_sci_gsi; /* 9 */
     uint32_t power_button; /* vmm increments: ACPI power button pressed */
-    uint32_t pad0;
     /* Guest clock: worker's virtual time = CLOCK_MONOTONIC - clock_offset_ns; frozen while paused. */
     int64_t clock_offset_ns;
     uint64_t guest_insns; /* worker publishes now and then: retired guest instructions */
     uint64_t cpu_halted;  /* worker: 1 while vCPU 0 sleeps in HLT */
 
+    struct abi_cpu_model cpu __attribute__((aligned(64))); /* every vCPU's; vmm, before the worker starts */
     struct abi_addr_map map __attribute__((aligned(64)));
     struct abi_irq_route route[ABI_CALL_MAX] __attribute__((aligned(64)));
     struct abi_isr isr[ABI_ISR_MAX] __attribute__((aligned(64)));

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include "cpu-worker/run/block.h"
 #include "cpu-worker/run/cpu.h"
+#include "ipc/cpu-model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,7 +46,9 @@ static void require(int good)
 static unsigned check_one(const uint8_t *at, unsigned avail, uint32_t mode, unsigned off)
 {
     static struct op o[3], again[3]; /* decode_one may clear two */
-    struct decode_in in = {at, avail, mode, off};
+    static uint32_t feat[ABI_CPU_WORDS];
+    cpu_features_carried(feat);
+    struct decode_in in = {at, avail, mode, off, feat, ABI_CPU_INTEL};
     memset(o, 0xa5, sizeof(o));
     memset(again, 0xa5, sizeof(again));
     enum decode_result r = decode_one(o, &in);

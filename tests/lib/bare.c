@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See bare.h. */
 #include "tests/lib/bare.h"
+#include "ipc/cpu-model.h"
 
 #include <cpuid.h>
 #include <inttypes.h>
@@ -86,6 +87,7 @@ int bare_init(struct bare *b, uint64_t ram_size)
     b->cp->pages = ram_size / 4096;
     b->page->ram_below_4g = ram_size;
     b->page->rtc_base_s = 1700000000;
+    cpu_model_host(&b->page->cpu);
     b->page->acpi_sci_gsi = 9;
     b->page->serial[0].present = 1;
     b->page->map.count = 2;
