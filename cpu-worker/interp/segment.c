@@ -56,13 +56,16 @@ uint32_t desc_limit(const struct desc *d)
     uint32_t l = (d->lo & 0xffff) | (d->hi & 0xf0000);
     return d->hi & 0x800000 ? l << 12 | 0xfff : l;
 }
-void seg_install(struct cpu *c, unsigned seg, uint16_t sel, const struct desc *d)
+void seg_from_desc(struct abi_segment *s, uint16_t sel, const struct desc *d)
 {
-    struct abi_segment *s = &c->s->seg[seg];
     s->selector = sel;
     s->attr = (d->hi >> 8) & 0xf0ff;
     s->limit = desc_limit(d);
     s->base = (d->lo >> 16) | (uint64_t)(d->hi & 0xff) << 16 | (d->hi & 0xff000000u) | d->base_hi << 32;
+}
+void seg_install(struct cpu *c, unsigned seg, uint16_t sel, const struct desc *d)
+{
+    seg_from_desc(&c->s->seg[seg], sel, d);
     seg_sync(c);
 }
 void seg_install_null(struct cpu *c, unsigned seg, uint16_t sel)
@@ -136,25 +139,25 @@ void seg_load(struct cpu *c, const struct op *o, unsigned seg, uint16_t sel)
         cpu_mode_update(c);
 }
 
+bool seg_holds(const struct abi_segment *s, uint64_t off, unsigned size)
+{
+    uint64_t last = off + size - 1;
+    if ((s->attr & 0xc) == 4) /* expand-down data: valid above the limit */
+        return off > s->limit && last <= (s->attr & ABI_SEG_DB ? 0xffffffffu : 0xffffu);
+    return last <= s->limit;
+}
 void seg_check(struct cpu *c, const struct op *o, unsigned seg, uint64_t off, unsigned size, bool write)
 {
     const struct abi_segment *s = &c->s->seg[seg];
     int vector = seg == ABI_SS ? VEC_SS : VEC_GP;
-    uint64_t last = off + size - 1;
     if (c->mode & MODE_PE) {
         bool code = s->attr & 8;
         if (s->attr & ABI_SEG_UNUSABLE)
             cpu_raise_err(c, o, vector, 0);
         if (write ? (code || !(s->attr & 2)) : (code && !(s->attr & 2)))
             cpu_raise_err(c, o, vector, 0);
-        if (!code && (s->attr & 4)) { /* expand-down: valid above the limit */
-            uint64_t top = s->attr & ABI_SEG_DB ? 0xffffffffu : 0xffffu;
-            if (off <= s->limit || last > top)
-                cpu_raise_err(c, o, vector, 0);
-            return;
-        }
     }
-    if (last > s->limit)
+    if (!seg_holds(s, off, size))
         cpu_raise_err(c, o, vector, 0);
 }
 

@@ -24,6 +24,10 @@ struct desc {
 bool desc_read(struct cpu *c, const struct op *o, uint16_t sel, struct desc *d);
 uint32_t desc_limit(const struct desc *d); /* in bytes, scaled by G */
 void desc_set_accessed(struct cpu *c, const struct op *o, struct desc *d);
+/* The hidden part of a segment register as a descriptor gives it. */
+void seg_from_desc(struct abi_segment *s, uint16_t sel, const struct desc *d);
+/* Are the bytes [off, off+size) inside the segment's limit? Expand-down segments included. */
+bool seg_holds(const struct abi_segment *s, uint64_t off, unsigned size);
 /* Install a checked descriptor into a segment register. */
 void seg_install(struct cpu *c, unsigned seg, uint16_t sel, const struct desc *d);
 void seg_install_null(struct cpu *c, unsigned seg, uint16_t sel);

@@ -10,7 +10,6 @@
 #include "cpu-worker/interp/stack.h"
 #include "cpu-worker/mmio/mmio.h"
 
-#define RF_IF 0x200ull
 #define CR0_PE 1ull
 #define CR0_ET 0x10ull
 #define CR0_PG 0x80000000ull
@@ -69,32 +68,6 @@ OP(op_hlt)
     c->exit_request = 1;
     return cpu_leave(c, o);
 }
-static void need_iopl(struct cpu *c, const struct op *o)
-{
-    if ((c->s->cr0 & 1) && c->cpl > ((c->eflags >> 12) & 3))
-        cpu_raise_err(c, o, VEC_GP, 0);
-}
-OP(op_cli)
-{
-    need_iopl(c, o);
-    c->eflags &= ~RF_IF;
-    NEXT();
-}
-/* The instruction after STI runs before any interrupt is taken. Inside a block that is so by itself,
- * since interrupts are taken between blocks; only with nothing after it is the shadow needed. */
-OP(op_sti)
-{
-    need_iopl(c, o);
-    if (c->eflags & RF_IF)
-        NEXT();
-    c->eflags |= RF_IF;
-    if (o[1].fn != op_goto_next && !chipset_intr_pending(c->chipset, c->index))
-        NEXT();
-    c->s->intr_shadow = SHADOW_STI;
-    c->exit_request = 1;
-    return cpu_leave(c, o);
-}
-
 static void tsc_allowed(struct cpu *c, const struct op *o)
 {
     if ((c->s->cr4 & CR4_TSD) && c->cpl)

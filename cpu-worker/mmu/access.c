@@ -187,3 +187,9 @@ void sys_write(struct cpu *c, const struct op *o, uint64_t va, unsigned size, ui
         mmu_write_slow(c, o, va, size, v);
     rights_restore(c);
 }
+void sys_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned len)
+{
+    rights_system(c);
+    mmu_probe_write(c, o, va, len);
+    rights_restore(c);
+}

@@ -3,8 +3,9 @@
  * Exceptions and event delivery (SDM volume 3, chapter 6): raising, combining into double and triple
  * faults, and pushing frames through the IDT in real, protected, VM86 and IA-32e modes.
  */
-#include "cpu-worker/interp/segment.h"
+#include "cpu-worker/interp/stack-switch.h"
 #include "cpu-worker/interp/stack.h"
+#include "cpu-worker/interp/task.h"
 #include "cpu-worker/run/run.h"
 
 #define RF_TF 0x100ull
@@ -79,18 +80,19 @@ void cpu_unwind_to_event(struct cpu *c)
         if (c->shutdown)
             return;
     }
-    cpu_deliver(c, vector, false, c->exc.has_error, c->exc.error);
+    cpu_deliver(c, vector, EVENT_EXCEPTION, c->exc.has_error, c->exc.error);
 }
 
 struct frame { /* what is delivered */
     int vector;
     bool soft, has_error;
+    unsigned ext; /* EXT bit of error codes: set unless the program asked for the event */
     uint32_t error;
     uint64_t rip, rflags;
 };
 static uint32_t idt_error(const struct frame *f)
 {
-    return (uint32_t)f->vector * 8 + 2 + (f->soft ? 0 : EXT);
+    return (uint32_t)f->vector * 8 + 2 + f->ext;
 }
 
 static void deliver_real(struct cpu *c, const struct frame *f)
@@ -98,7 +100,7 @@ static void deliver_real(struct cpu *c, const struct frame *f)
     const struct op *o = &cpu_no_op;
     if ((uint32_t)f->vector * 4 + 3 > c->s->idtr.limit)
         cpu_raise_err(c, o, VEC_GP, idt_error(f));
-    uint32_t v = (uint32_t)sys_read(c, o, c->s->idtr.base + (uint32_t)f->vector * 4, 4);
+    uint32_t v = (uint32_t)sys_read(c, o, (uint32_t)(c->s->idtr.base + (uint32_t)f->vector * 4), 4);
     uint64_t sp = stk_push_at(c, o, c->gpr[REG_RSP], 2, f->rflags);
     sp = stk_push_at(c, o, sp, 2, c->s->seg[ABI_CS].selector);
     sp = stk_push_at(c, o, sp, 2, f->rip);
@@ -143,7 +145,9 @@ static void gate_read(struct cpu *c, const struct frame *f, struct gate *g)
 static unsigned handler_cs(struct cpu *c, const struct gate *g, struct desc *d, unsigned ext)
 {
     const struct op *o = &cpu_no_op;
-    if (!(g->sel & ~3u) || !desc_read(c, o, g->sel, d))
+    if (!(g->sel & ~3u))
+        cpu_raise_err(c, o, VEC_GP, ext);
+    if (!desc_read(c, o, g->sel, d))
         cpu_raise_err(c, o, VEC_GP, (g->sel & ~3u) | ext);
     bool code = DESC_S(d) && (DESC_TYPE(d) & 8);
     if (!code || DESC_DPL(d) > c->cpl || (cpu_long(c) && (!DESC_L(d) || DESC_DB(d))))
@@ -163,31 +167,27 @@ static void handler_enter(struct cpu *c, const struct gate *g, const struct desc
     c->rip = g->offset;
 }
 
-static uint64_t tss64_read(struct cpu *c, unsigned off)
-{
-    const struct op *o = &cpu_no_op;
-    if (off + 7 > c->s->seg[ABI_TR].limit)
-        cpu_raise_err(c, o, VEC_TS, c->s->seg[ABI_TR].selector & ~3u);
-    return sys_read(c, o, c->s->seg[ABI_TR].base + off, 8);
-}
 static void deliver_long(struct cpu *c, const struct frame *f)
 {
     const struct op *o = &cpu_no_op;
     struct gate g;
     struct desc cs;
     gate_read(c, f, &g);
-    unsigned cpl = handler_cs(c, &g, &cs, f->soft ? 0 : EXT);
+    unsigned cpl = handler_cs(c, &g, &cs, f->ext);
     uint64_t sp = c->gpr[REG_RSP];
     if (g.ist)
-        sp = tss64_read(c, 0x24 + (g.ist - 1) * 8);
+        sp = stack_tss64(c, o, 0x24 + (g.ist - 1) * 8, f->ext);
     else if (cpl < c->cpl)
-        sp = tss64_read(c, 4 + cpl * 8);
-    sp &= ~0xfull;
+        sp = stack_tss64(c, o, 4 + cpl * 8, f->ext);
     uint64_t v[6] = {c->s->seg[ABI_SS].selector, c->gpr[REG_RSP], f->rflags,
                      c->s->seg[ABI_CS].selector, f->rip, f->error};
     unsigned n = f->has_error ? 6 : 5;
-    if (!cpu_canonical(sp))
-        cpu_raise_err(c, o, VEC_SS, f->soft ? 0 : EXT);
+    bool sp_ok = cpu_canonical(sp);
+    sp &= ~0xfull;
+    if (!sp_ok || !cpu_canonical(sp - 8 * n))
+        cpu_raise_err(c, o, VEC_SS, f->ext);
+    if (!cpu_canonical(g.offset))
+        cpu_raise_err(c, o, VEC_GP, f->ext);
     for (unsigned i = 0; i < n; i++) {
         uint64_t at = sp - 8 * (i + 1);
         if (cpl < 3)
@@ -204,90 +204,76 @@ static void deliver_long(struct cpu *c, const struct frame *f)
     c->gpr[REG_RSP] = sp - 8 * n;
 }
 
-/* The inner stack of a 32- or 16-bit TSS. */
-static void tss_stack(struct cpu *c, unsigned cpl, uint16_t *ss, uint32_t *esp)
+/* A task gate: the handler is a task of its own. */
+static void deliver_task(struct cpu *c, const struct frame *f, const struct gate *g)
 {
-    const struct op *o = &cpu_no_op;
-    const struct abi_segment *tr = &c->s->seg[ABI_TR];
-    bool wide = tr->attr & 8;
-    unsigned off = wide ? 4 + cpl * 8 : 2 + cpl * 4;
-    if (off + (wide ? 5 : 3) > tr->limit)
-        cpu_raise_err(c, o, VEC_TS, tr->selector & ~3u);
-    *esp = (uint32_t)sys_read(c, o, tr->base + off, wide ? 4 : 2);
-    *ss = (uint16_t)sys_read(c, o, tr->base + off + (wide ? 4 : 2), 2);
+    struct task_from from = {TASK_EVENT, f->ext, f->rip, f->rflags};
+    task_switch(c, &cpu_no_op, g->sel, &from);
+    if (f->has_error)
+        task_push_error(c, f->error, f->ext);
 }
-static void inner_ss(struct cpu *c, uint16_t sel, unsigned cpl, struct desc *d, unsigned ext)
+/* What VM86 adds to a frame, below SS: the data segments, which are then nulled. */
+static void push_vm86(struct cpu *c, struct new_stack *st, unsigned n)
 {
-    const struct op *o = &cpu_no_op;
-    if (!(sel & ~3u) || !desc_read(c, o, sel, d) || (sel & 3) != cpl || DESC_DPL(d) != cpl ||
-        !DESC_S(d) || (DESC_TYPE(d) & 0xa) != 2)
-        cpu_raise_err(c, o, VEC_TS, (sel & ~3u) | ext);
-    if (!DESC_P(d))
-        cpu_raise_err(c, o, VEC_SS, (sel & ~3u) | ext);
+    static const uint8_t order[] = {ABI_GS, ABI_FS, ABI_DS, ABI_ES};
+    for (unsigned i = 0; i < 4; i++)
+        stack_push(c, &cpu_no_op, st, n, c->s->seg[order[i]].selector);
 }
-static void push_sys(struct cpu *c, const struct abi_segment *ss, uint32_t *sp, unsigned n, uint64_t v)
-{
-    uint32_t mask = ss->attr & ABI_SEG_DB ? 0xffffffffu : 0xffffu;
-    *sp = (*sp & ~mask) | ((*sp - n) & mask);
-    sys_write(c, &cpu_no_op, (uint32_t)(ss->base + (*sp & mask)), n, v);
-}
-
 static void deliver_protected(struct cpu *c, const struct frame *f)
 {
     const struct op *o = &cpu_no_op;
     struct gate g;
-    struct desc cs, ssd;
+    struct desc cs;
+    struct new_stack st;
     gate_read(c, f, &g);
     if (g.type == 5) {
-        cpu_unsupported(c, o, "task gate in the IDT");
+        deliver_task(c, f, &g);
+        return;
     }
-    unsigned ext = f->soft ? 0 : EXT, cpl = handler_cs(c, &g, &cs, ext), n = g.type & 8 ? 4 : 2;
-    bool vm = c->eflags & RF_VM, inner = cpl < c->cpl || vm;
-    struct abi_segment old_ss = c->s->seg[ABI_SS], new_ss = old_ss;
-    uint32_t sp = (uint32_t)c->gpr[REG_RSP];
-    uint16_t sel = 0;
+    unsigned cpl = handler_cs(c, &g, &cs, f->ext), n = g.type & 8 ? 4 : 2;
+    bool vm = c->eflags & RF_VM, inner = cpl < c->cpl;
     if (vm && cpl != 0)
-        cpu_raise_err(c, o, VEC_GP, g.sel & ~3u);
-    if (inner) {
-        tss_stack(c, cpl, &sel, &sp);
-        inner_ss(c, sel, cpl, &ssd, ext);
-        new_ss.base = (ssd.lo >> 16) | (ssd.hi & 0xff) << 16 | (ssd.hi & 0xff000000u);
-        new_ss.attr = (ssd.hi >> 8) & 0xf0ff;
-        if (vm)
-            for (int s = ABI_GS; s >= ABI_DS; s--)
-                push_sys(c, &new_ss, &sp, n, c->s->seg[s].selector);
-        if (vm)
-            push_sys(c, &new_ss, &sp, n, c->s->seg[ABI_ES].selector);
-        push_sys(c, &new_ss, &sp, n, old_ss.selector);
-        push_sys(c, &new_ss, &sp, n, c->gpr[REG_RSP]);
-    }
-    push_sys(c, &new_ss, &sp, n, f->rflags);
-    push_sys(c, &new_ss, &sp, n, c->s->seg[ABI_CS].selector);
-    push_sys(c, &new_ss, &sp, n, f->rip);
-    if (f->has_error)
-        push_sys(c, &new_ss, &sp, n, f->error);
-    desc_set_accessed(c, o, &cs);
-    handler_enter(c, &g, &cs, cpl);
-    if (vm) {
-        seg_install_null(c, ABI_ES, 0);
-        for (int s = ABI_DS; s <= ABI_GS; s++)
-            seg_install_null(c, (unsigned)s, 0);
-    }
+        cpu_raise_err(c, o, VEC_GP, (g.sel & ~3u) | f->ext);
+    stack_current(c, cpl, &st);
     if (inner)
-        seg_install(c, ABI_SS, sel, &ssd);
-    stk_set(c, sp);
+        stack_inner(c, o, cpl, f->ext, &st);
+    stack_room(c, o, &st, n * (3 + (inner ? 2 : 0) + (vm ? 4 : 0) + f->has_error),
+               (inner ? st.ss.selector & ~3u : 0) | f->ext);
+    if (g.offset > desc_limit(&cs))
+        cpu_raise_err(c, o, VEC_GP, f->ext);
+    if (vm)
+        push_vm86(c, &st, n);
+    if (inner) {
+        stack_push(c, o, &st, n, c->s->seg[ABI_SS].selector);
+        stack_push(c, o, &st, n, c->gpr[REG_RSP]);
+    }
+    stack_push(c, o, &st, n, f->rflags);
+    stack_push(c, o, &st, n, c->s->seg[ABI_CS].selector);
+    stack_push(c, o, &st, n, f->rip);
+    if (f->has_error)
+        stack_push(c, o, &st, n, f->error);
+    desc_set_accessed(c, o, &cs);
+    if (inner)
+        desc_set_accessed(c, o, &st.d);
+    handler_enter(c, &g, &cs, cpl);
+    stack_commit(c, o, &st);
+    if (vm)
+        for (unsigned s = ABI_ES; s <= ABI_GS; s++)
+            if (s != ABI_CS && s != ABI_SS)
+                seg_install_null(c, s, 0);
 }
 
-void cpu_deliver(struct cpu *c, int vector, bool soft, bool has_error, uint32_t error)
+/* The class of the event while it is delivered: what the program or a device asks for is benign. */
+#define DELIVER_BENIGN 0x100
+void cpu_deliver(struct cpu *c, int vector, enum cpu_event kind, bool has_error, uint32_t error)
 {
-    struct frame f = {vector, soft, has_error, error, c->rip, cpu_rflags(c)};
-    bool fault = !soft && vector < 32 && vector != VEC_DB && vector != VEC_NMI && vector != VEC_BP &&
-                 vector != VEC_OF;
-    if (fault)
+    bool soft = kind == EVENT_SOFT, exception = kind == EVENT_EXCEPTION;
+    struct frame f = {vector, soft, has_error, soft ? 0 : EXT, error, c->rip, cpu_rflags(c)};
+    if (exception && vector != VEC_DB)
         f.rflags |= RF_RF;
     c->gpr[REG_BLOCK] = c->rip - (soft ? c->soft_len : 0); /* where a fault of the delivery points */
     c->delivering = true;
-    c->deliver_vector = soft ? 0x100 : vector; /* INT n is benign */
+    c->deliver_vector = exception ? vector : DELIVER_BENIGN;
     if (cpu_real(c))
         deliver_real(c, &f);
     else if (cpu_long(c))

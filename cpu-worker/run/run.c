@@ -110,16 +110,22 @@ static bool events_take(struct cpu *c)
         c->exit_request = 1; /* interrupts are looked at again after the pause */
         return true;
     }
-    if (!c->s->intr_shadow) {
+    if (c->s->db_pending && c->s->intr_shadow != SHADOW_SS) { /* before NMI and interrupts (table 6-2) */
+        c->s->dr[6] = (c->s->dr[6] & ~0xfull) | c->s->db_pending;
+        c->s->db_pending = 0;
+        c->s->halted = 0;
+        cpu_deliver(c, VEC_DB, EVENT_EXCEPTION, false, 0);
+        c->exit_request = 1;
+    } else if (!c->s->intr_shadow) {
         if (!c->s->nmi_blocked && chipset_nmi_take(c->chipset, c->index)) {
             c->s->halted = 0;
             c->s->nmi_blocked = 1;
-            cpu_deliver(c, VEC_NMI, false, false, 0);
+            cpu_deliver(c, VEC_NMI, EVENT_EXTERNAL, false, 0);
         } else if ((c->eflags & RF_IF) && chipset_intr_pending(c->chipset, c->index)) {
             int vector = chipset_intr_ack(c->chipset, c->index);
             if (vector >= 0) {
                 c->s->halted = 0;
-                cpu_deliver(c, vector, false, false, 0);
+                cpu_deliver(c, vector, EVENT_EXTERNAL, false, 0);
             }
             c->exit_request = 1; /* there may be more */
         }
@@ -198,10 +204,8 @@ static void step_one(struct cpu *c)
     c->link_slot = NULL;
     cpu_mode_update(c);
     c->exit_request = 1;
-    if (tf && c->s->intr_shadow != SHADOW_SS && !entry_cleared_tf(c, fn)) {
-        c->s->dr[6] |= 0x4000;
-        cpu_deliver(c, VEC_DB, false, false, 0);
-    }
+    if (tf && c->s->intr_shadow != SHADOW_SS && !entry_cleared_tf(c, fn))
+        c->s->db_pending |= 0x4000; /* taken at once: before anything else that may wait */
 }
 
 static int run_loop(struct cpu *c)

@@ -40,8 +40,16 @@ bool mmu_fetch_probe(struct cpu *c, uint64_t lip, const uint8_t **host, uint64_t
 uint64_t sys_read(struct cpu *c, const struct op *o, uint64_t va, unsigned size);
 void sys_write(struct cpu *c, const struct op *o, uint64_t va, unsigned size, uint64_t v);
 
+/* [va, va+len) can be written with supervisor rights: faults now or not at all. */
+void sys_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned len);
+
 /* Events (run/exception.c). May raise further exceptions. */
-void cpu_deliver(struct cpu *c, int vector, bool soft, bool has_error, uint32_t error);
+enum cpu_event {
+    EVENT_EXCEPTION, /* fault or trap found by the processor */
+    EVENT_SOFT,      /* INT n, INT3, INTO: privilege of the gate is checked */
+    EVENT_EXTERNAL,  /* interrupt or NMI */
+};
+void cpu_deliver(struct cpu *c, int vector, enum cpu_event kind, bool has_error, uint32_t error);
 void cpu_unwind_to_event(struct cpu *c); /* after cpu_raise: turn c->exc into an event, or shutdown */
 
 extern const struct op cpu_no_op; /* off 0: for faults outside any instruction */

@@ -70,6 +70,8 @@ struct abi_vcpu_state {
     uint32_t intr_shadow; /* 1 after STI, 2 after MOV SS: no interrupt before the next instruction ends */
     uint32_t nmi_blocked;
     uint32_t nmi_pending;
+    uint32_t db_pending;  /* DR6 bits of a debug trap that waits for the next instruction boundary */
+    uint32_t pad2;
 };
 _Static_assert(sizeof(struct abi_segment) == 24, "ABI");
 _Static_assert(sizeof(struct abi_vcpu_state) <= 4096, "ABI");
