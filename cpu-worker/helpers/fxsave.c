@@ -68,6 +68,19 @@ static uint16_t long_tags(uint8_t t)
     return r;
 }
 
+/* AMD processors save pointers only beside a pending exception, else zeros (APM 4, FXSAVE). */
+static void put_pointers(const struct cpu *c, const struct op *o, uint8_t *p)
+{
+    const struct abi_vcpu_state *s = c->s;
+    if (c->vendor == ABI_CPU_AMD && !(s->fsw & 0x80)) {
+        memset(p + 6, 0, 18);
+        return;
+    }
+    put16(p + 6, s->fop & 0x7ff);
+    put64(p + 8, o->src ? s->fip : (uint32_t)s->fip | (uint64_t)s->fcs << 32);
+    put64(p + 16, o->src ? s->fdp : (uint32_t)s->fdp | (uint64_t)s->fds << 32);
+}
+
 /* aux: number of XMM registers; src: 1 = the REX.W layout of the pointers */
 static void image_write(struct cpu *c, const struct op *o, uint8_t *p)
 {
@@ -76,9 +89,7 @@ static void image_write(struct cpu *c, const struct op *o, uint8_t *p)
     put16(p, s->fcw);
     put16(p + 2, s->fsw);
     put16(p + 4, short_tags(s->ftw));
-    put16(p + 6, s->fop & 0x7ff);
-    put64(p + 8, o->src ? s->fip : (uint32_t)s->fip | (uint64_t)s->fcs << 32);
-    put64(p + 16, o->src ? s->fdp : (uint32_t)s->fdp | (uint64_t)s->fds << 32);
+    put_pointers(c, o, p);
     put32(p + 24, simd_mxcsr(c));
     put32(p + 28, simd_mxcsr_mask());
     for (unsigned i = 0; i < 8; i++) {

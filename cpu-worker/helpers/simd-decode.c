@@ -34,6 +34,16 @@ static bool gate_sse(struct op *o, uint32_t mode)
     return true;
 }
 
+/* CR4.OSXSAVE and both XCR0 bits; CR0.EM and CR4.OSFXSR do not matter (SDM 2A, 2.4). */
+static bool gate_avx(struct op *o, uint32_t mode)
+{
+    if (!(mode & MODE_AVX))
+        o->fn = raise_ud;
+    else if (mode & MODE_TS)
+        o->fn = raise_nm;
+    return true;
+}
+
 static bool gate_mmx(struct op *o, uint32_t mode)
 {
     if (mode & MODE_EM)
@@ -78,8 +88,7 @@ static void operands_read(struct op *o, struct simd_in *d)
     d->mmx = mmx && !xmm;
 }
 
-/* MASKMOVQ and MASKMOVDQU store to seg:[rDI], an operand that is not written in the instruction. */
-static void implicit_destination(struct op *o, const struct simd_in *d)
+void simd_implicit_destination(struct op *o, const struct simd_in *d)
 {
     ZydisRegister seg = ZYDIS_REGISTER_DS;
     for (unsigned i = 0; i < d->in->operand_count; i++) {
@@ -103,11 +112,13 @@ bool simd_decode(struct op *o, const ZydisDecodedInstruction *in, const ZydisDec
 {
     struct simd_in d = {.in = in, .ops = ops, .mn = in->mnemonic, .mode = mode};
 
-    if (in->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
-        return false;
     o->dst = o->src = 0;
     o->aux = 0;
     o->aux2 = 0;
+    if (in->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
+        return (mode & MODE_PE) && vex_decode(o, &d) && gate_avx(o, mode);
+    if (in->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+        return false;
     if (in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT) {
         if (d.mn == ZYDIS_MNEMONIC_FWAIT) /* has a rule of its own */
             return x87_decode(o, &d);
@@ -115,7 +126,7 @@ bool simd_decode(struct op *o, const ZydisDecodedInstruction *in, const ZydisDec
     }
     operands_read(o, &d);
     if (d.mn == ZYDIS_MNEMONIC_MASKMOVQ || d.mn == ZYDIS_MNEMONIC_MASKMOVDQU)
-        implicit_destination(o, &d);
+        simd_implicit_destination(o, &d);
     if (cache_decode(o, &d))
         return true;
     if (d.mn == ZYDIS_MNEMONIC_LDMXCSR || d.mn == ZYDIS_MNEMONIC_STMXCSR)

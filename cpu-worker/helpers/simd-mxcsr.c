@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The guest's MXCSR: where it lives, when the host's register stands in for it, and when an
- * operation raises #XM. Must never leave the host's register with an unmasked exception.
+ * operation raises #XM. An operation of a guest with other than the reset controls runs under the guest's
+ * MXCSR, unmasked exceptions too: the host's unit then raises exactly what the guest's would. Must never
+ * leave the host's register with an unmasked exception.
  */
 #include "cpu-worker/helpers/simd.h"
 #include "cpu-worker/helpers/simd-op.h"
+#include "cpu-worker/helpers/simd-trap.h"
 #include "cpu-worker/helpers/x87-op.h"
 
-#define MX_UE 0x10u
-#define MX_PRE 0x07u  /* IE DE ZE: found before computing */
-#define MX_UM 0x0800u
-#define MX_FTZ 0x8000u
 #define CR4_OSXMMEXCPT (1u << 10)
 
 static inline void host_ldmxcsr(uint32_t v)
@@ -25,73 +24,37 @@ static inline uint32_t host_stmxcsr(void)
     return v;
 }
 
-void simd_mx_enter(struct cpu *c)
+/* The operation that runs under the guest's MXCSR on this thread: who gets the exception. */
+static _Thread_local struct {
+    struct cpu *c;
+    const struct op *o;
+} trap;
+
+void simd_mx_enter(struct cpu *c, const struct op *o)
 {
-    uint32_t m = (c->s->mxcsr & ~MXCSR_FLAGS) | MXCSR_DEFAULT;
-    /* Flush-to-zero acts only while underflow is masked (SDM 1, 10.2.3.3). */
-    if (!(c->s->mxcsr & MX_UM))
-        m &= ~MX_FTZ;
-    host_ldmxcsr(m);
+    trap.o = o;
+    trap.c = c;
+    host_ldmxcsr(c->s->mxcsr);
 }
 
-static bool tiny32(__m128i v, unsigned n)
+void simd_mx_leave(struct cpu *c)
 {
-    uint32_t e[4];
-    memcpy(e, &v, sizeof(e));
-    for (unsigned i = 0; i < n; i++) {
-        if (!(e[i] & 0x7f800000u) && (e[i] & 0x007fffffu))
-            return true;
-    }
-    return false;
-}
-
-static bool tiny64(__m128i v, unsigned n)
-{
-    uint64_t e[2];
-    memcpy(e, &v, sizeof(e));
-    for (unsigned i = 0; i < n; i++) {
-        if (!(e[i] & 0x7ff0000000000000ull) && (e[i] & 0x000fffffffffffffull))
-            return true;
-    }
-    return false;
-}
-
-static bool tiny(__m128i v, enum simd_tiny kind)
-{
-    switch (kind) {
-    case TINY_PS:
-        return tiny32(v, 4);
-    case TINY_SS:
-        return tiny32(v, 1);
-    case TINY_PD:
-        return tiny64(v, 2);
-    case TINY_SD:
-        return tiny64(v, 1);
-    case TINY_NO:
-        break;
-    }
-    return false;
-}
-
-void simd_mx_leave(struct cpu *c, const struct op *o, __m128i result, enum simd_tiny kind)
-{
-    uint32_t flags = host_stmxcsr() & MXCSR_FLAGS;
+    c->s->mxcsr = host_stmxcsr();
     host_ldmxcsr(MXCSR_DEFAULT);
-    uint32_t m = c->s->mxcsr;
-    uint32_t unmasked = ~(m >> 7) & MXCSR_FLAGS;
-    /* An unmasked underflow is signalled by a tiny result even if it is exact (SDM 1, 4.9.1.5). */
-    if ((unmasked & MX_UE) && !(flags & MX_PRE & unmasked) && tiny(result, kind))
-        flags |= MX_UE;
-    if (!(flags & unmasked)) {
-        c->s->mxcsr = m | flags;
-        return;
-    }
-    /* Exceptions found before computing stop the operation, so the later ones are not reported. */
-    /* PE beside an unmasked OE or UE is that of the masked result here, a processor's is that of
-     * the result with an unbounded exponent; which exception is raised does not depend on it. */
-    if (flags & unmasked & MX_PRE)
-        flags &= MX_PRE;
-    c->s->mxcsr = m | flags;
+    trap.c = NULL;
+}
+
+/* The kernel gives a signal handler a clean FPU, which is what the rest of the worker runs with. */
+bool simd_trap_take(uint32_t mxcsr)
+{
+    struct cpu *c = trap.c;
+    const struct op *o = trap.o;
+
+    if (!c)
+        return false;
+    trap.c = NULL;
+    c->s->mxcsr = mxcsr;
+    host_ldmxcsr(MXCSR_DEFAULT);
     cpu_raise(c, o, (c->s->cr4 & CR4_OSXMMEXCPT) ? VEC_XM : VEC_UD);
 }
 

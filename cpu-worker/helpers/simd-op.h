@@ -94,14 +94,11 @@ static inline bool simd_mx_fast(const struct cpu *c)
     return (c->s->mxcsr & ~MXCSR_FLAGS) == MXCSR_DEFAULT;
 }
 
-/* What the result vector holds, for finding tiny results when underflow is unmasked. */
-enum simd_tiny { TINY_NO, TINY_PS, TINY_PD, TINY_SS, TINY_SD };
-
-/* Run under the guest's MXCSR with everything masked. */
-void simd_mx_enter(struct cpu *c);
-/* Back to the host's MXCSR; adds the flags to the guest's; raises #XM (or #UD) if one is unmasked.
- */
-void simd_mx_leave(struct cpu *c, const struct op *o, __m128i result, enum simd_tiny kind);
+/* Run operation o under the guest's MXCSR. An exception that it leaves unmasked is taken by the host's
+ * unit, and arrives as #XM (or #UD) of o; nothing may have been committed since. */
+void simd_mx_enter(struct cpu *c, const struct op *o);
+/* Back to the host's MXCSR; the guest's gets the flags. */
+void simd_mx_leave(struct cpu *c);
 /* The guest's MXCSR, complete; and setting it (value already checked). */
 uint32_t simd_mxcsr(struct cpu *c);
 void simd_set_mxcsr(struct cpu *c, uint32_t v);
@@ -179,5 +176,8 @@ bool mmx_move_decode(struct op *o, const struct simd_in *d);
 bool cache_decode(struct op *o, const struct simd_in *d);
 bool fxsave_decode(struct op *o, const struct simd_in *d);
 bool x87_decode(struct op *o, const struct simd_in *d);
+bool vex_decode(struct op *o, struct simd_in *d);
+/* MASKMOVQ and MASKMOVDQU store to seg:[rDI], an operand that is not written in the instruction. */
+void simd_implicit_destination(struct op *o, const struct simd_in *d);
 
 #endif

@@ -5,13 +5,13 @@
  */
 #include "cpu-worker/helpers/simd-op.h"
 
-#define PAIR(name, SETUP, RUN, RESULT, kind, COMMIT)                                               \
+#define PAIR(name, SETUP, RUN, COMMIT)                                               \
     static SIMD_COLD OP(name##_cold)                                                               \
     {                                                                                              \
         SETUP;                                                                                     \
-        simd_mx_enter(c);                                                                          \
+        simd_mx_enter(c, o);                                                                          \
         RUN;                                                                                       \
-        simd_mx_leave(c, o, RESULT, kind);                                                         \
+        simd_mx_leave(c);                                                         \
         COMMIT;                                                                                    \
         NEXT();                                                                                    \
     }                                                                                              \
@@ -27,17 +27,17 @@
 
 /* ---- vector to vector ---- */
 #define CVT_VV_OPS(X_)                                                                             \
-    X_(CVTDQ2PD, cvtdq2pd, TINY_NO, simd_ldv64) X_(CVTDQ2PS, cvtdq2ps, TINY_NO, simd_ld_a16)       \
-    X_(CVTPD2DQ, cvtpd2dq, TINY_NO, simd_ld_a16) X_(CVTPD2PS, cvtpd2ps, TINY_PS, simd_ld_a16)      \
-    X_(CVTPS2DQ, cvtps2dq, TINY_NO, simd_ld_a16) X_(CVTPS2PD, cvtps2pd, TINY_NO, simd_ldv64)       \
-    X_(CVTSD2SS, cvtsd2ss, TINY_SS, simd_ldv64) X_(CVTSS2SD, cvtss2sd, TINY_NO, simd_ldv32)        \
-    X_(CVTTPD2DQ, cvttpd2dq, TINY_NO, simd_ld_a16) X_(CVTTPS2DQ, cvttps2dq, TINY_NO, simd_ld_a16)
+    X_(CVTDQ2PD, cvtdq2pd, simd_ldv64) X_(CVTDQ2PS, cvtdq2ps, simd_ld_a16)       \
+    X_(CVTPD2DQ, cvtpd2dq, simd_ld_a16) X_(CVTPD2PS, cvtpd2ps, simd_ld_a16)      \
+    X_(CVTPS2DQ, cvtps2dq, simd_ld_a16) X_(CVTPS2PD, cvtps2pd, simd_ldv64)       \
+    X_(CVTSD2SS, cvtsd2ss, simd_ldv64) X_(CVTSS2SD, cvtss2sd, simd_ldv32)        \
+    X_(CVTTPD2DQ, cvttpd2dq, simd_ld_a16) X_(CVTTPS2DQ, cvttps2dq, simd_ld_a16)
 #define VV_RUN(insn)                                                                               \
     __m128i a = X(o->dst);                                                                         \
     __asm__ volatile(#insn " %1, %0" : "+x"(a) : "x"(b))
-#define DEFINE(MN, insn, kind, load)                                                               \
-    PAIR(insn##_rr, __m128i b = X(o->src), VV_RUN(insn), a, kind, X(o->dst) = a)                   \
-    PAIR(insn##_rm, __m128i b = load(c, o), VV_RUN(insn), a, kind, X(o->dst) = a)
+#define DEFINE(MN, insn, load)                                                               \
+    PAIR(insn##_rr, __m128i b = X(o->src), VV_RUN(insn), X(o->dst) = a)                   \
+    PAIR(insn##_rm, __m128i b = load(c, o), VV_RUN(insn), X(o->dst) = a)
 CVT_VV_OPS(DEFINE)
 #undef DEFINE
 
@@ -51,8 +51,8 @@ CVT_VV_OPS(DEFINE)
     __m128i a = X(o->dst);                                                                         \
     __asm__ volatile(text " %1, %0" : "+x"(a) : "r"(b))
 #define DEFINE(name, text, T, load)                                                                \
-    PAIR(name##_rr, T b = (T)c->gpr[o->src], IV_RUN(text), a, TINY_NO, X(o->dst) = a)              \
-    PAIR(name##_rm, T b = load(c, o), IV_RUN(text), a, TINY_NO, X(o->dst) = a)
+    PAIR(name##_rr, T b = (T)c->gpr[o->src], IV_RUN(text), X(o->dst) = a)              \
+    PAIR(name##_rm, T b = load(c, o), IV_RUN(text), X(o->dst) = a)
 CVT_IV_OPS(DEFINE)
 #undef DEFINE
 
@@ -64,7 +64,7 @@ CVT_IV_OPS(DEFINE)
     T r;                                                                                           \
     __asm__ volatile(text " %1, %0" : "=r"(r) : "x"(b))
 #define VI_PAIR(name, OPERAND, text, T)                                                            \
-    PAIR(name, __m128i b = OPERAND, VI_RUN(text, T), b, TINY_NO, c->gpr[o->dst] = r)
+    PAIR(name, __m128i b = OPERAND, VI_RUN(text, T), c->gpr[o->dst] = r)
 #define DEFINE(MN, insn, load)                                                                     \
     VI_PAIR(insn##32_rr, X(o->src), #insn, uint32_t)                                               \
     VI_PAIR(insn##32_rm, load(c, o), #insn, uint32_t)                                              \
@@ -85,13 +85,13 @@ CVT_VI_OPS(DEFINE)
     __asm__ volatile(#insn " %1, %0" : "=x"(a) : "x"(b))
 #define LOW_HALF(v)                                                                                \
     _mm_castpd_si128(_mm_move_sd(_mm_castsi128_pd(X(o->dst)), _mm_castsi128_pd(v)))
-PAIR(cvtpi2ps_rr, MMX_SETUP(mmx_get(c, o->src)), PI_RUN(cvtdq2ps), a, TINY_NO,
+PAIR(cvtpi2ps_rr, MMX_SETUP(mmx_get(c, o->src)), PI_RUN(cvtdq2ps),
      X(o->dst) = LOW_HALF(a))
-PAIR(cvtpi2pd_rr, MMX_SETUP(mmx_get(c, o->src)), PI_RUN(cvtdq2pd), a, TINY_NO, X(o->dst) = a)
+PAIR(cvtpi2pd_rr, MMX_SETUP(mmx_get(c, o->src)), PI_RUN(cvtdq2pd), X(o->dst) = a)
 /* From memory there is no transition to MMX, and x87 exceptions are not waited for. */
-PAIR(cvtpi2ps_rm, __m128i b = simd_ldv64(c, o), PI_RUN(cvtdq2ps), a, TINY_NO,
+PAIR(cvtpi2ps_rm, __m128i b = simd_ldv64(c, o), PI_RUN(cvtdq2ps),
      X(o->dst) = LOW_HALF(a))
-PAIR(cvtpi2pd_rm, __m128i b = simd_ldv64(c, o), PI_RUN(cvtdq2pd), a, TINY_NO, X(o->dst) = a)
+PAIR(cvtpi2pd_rm, __m128i b = simd_ldv64(c, o), PI_RUN(cvtdq2pd), X(o->dst) = a)
 
 #define CVT_VP_OPS(X_)                                                                             \
     X_(CVTPS2PI, cvtps2pi, cvtps2dq, _mm_move_epi64(X(o->src)), simd_ldv64(c, o))                  \
@@ -99,8 +99,8 @@ PAIR(cvtpi2pd_rm, __m128i b = simd_ldv64(c, o), PI_RUN(cvtdq2pd), a, TINY_NO, X(
     X_(CVTPD2PI, cvtpd2pi, cvtpd2dq, X(o->src), simd_ld_a16(c, o))                                 \
     X_(CVTTPD2PI, cvttpd2pi, cvttpd2dq, X(o->src), simd_ld_a16(c, o))
 #define DEFINE(MN, name, insn, reg, mem)                                                           \
-    PAIR(name##_rr, MMX_SETUP(reg), PI_RUN(insn), a, TINY_NO, mmx_put(c, o->dst, a))               \
-    PAIR(name##_rm, MMX_SETUP(mem), PI_RUN(insn), a, TINY_NO, mmx_put(c, o->dst, a))
+    PAIR(name##_rr, MMX_SETUP(reg), PI_RUN(insn), mmx_put(c, o->dst, a))               \
+    PAIR(name##_rm, MMX_SETUP(mem), PI_RUN(insn), mmx_put(c, o->dst, a))
 CVT_VP_OPS(DEFINE)
 #undef DEFINE
 

@@ -7,34 +7,34 @@
  */
 #include "cpu-worker/helpers/simd-op.h"
 
-/* mnemonic, host instruction, element kind for underflow, loader of a memory operand */
+/* mnemonic, host instruction, loader of a memory operand */
 #define SSE_FP_OPS(X_)                                                                             \
-    X_(ADDPS, addps, TINY_PS, simd_ld_a16) X_(ADDPD, addpd, TINY_PD, simd_ld_a16)                  \
-    X_(ADDSS, addss, TINY_SS, simd_ldv32) X_(ADDSD, addsd, TINY_SD, simd_ldv64)                    \
-    X_(SUBPS, subps, TINY_PS, simd_ld_a16) X_(SUBPD, subpd, TINY_PD, simd_ld_a16)                  \
-    X_(SUBSS, subss, TINY_SS, simd_ldv32) X_(SUBSD, subsd, TINY_SD, simd_ldv64)                    \
-    X_(MULPS, mulps, TINY_PS, simd_ld_a16) X_(MULPD, mulpd, TINY_PD, simd_ld_a16)                  \
-    X_(MULSS, mulss, TINY_SS, simd_ldv32) X_(MULSD, mulsd, TINY_SD, simd_ldv64)                    \
-    X_(DIVPS, divps, TINY_PS, simd_ld_a16) X_(DIVPD, divpd, TINY_PD, simd_ld_a16)                  \
-    X_(DIVSS, divss, TINY_SS, simd_ldv32) X_(DIVSD, divsd, TINY_SD, simd_ldv64)                    \
-    X_(MINPS, minps, TINY_NO, simd_ld_a16) X_(MINPD, minpd, TINY_NO, simd_ld_a16)                  \
-    X_(MINSS, minss, TINY_NO, simd_ldv32) X_(MINSD, minsd, TINY_NO, simd_ldv64)                    \
-    X_(MAXPS, maxps, TINY_NO, simd_ld_a16) X_(MAXPD, maxpd, TINY_NO, simd_ld_a16)                  \
-    X_(MAXSS, maxss, TINY_NO, simd_ldv32) X_(MAXSD, maxsd, TINY_NO, simd_ldv64)                    \
-    X_(SQRTPS, sqrtps, TINY_NO, simd_ld_a16) X_(SQRTPD, sqrtpd, TINY_NO, simd_ld_a16)              \
-    X_(SQRTSS, sqrtss, TINY_NO, simd_ldv32) X_(SQRTSD, sqrtsd, TINY_NO, simd_ldv64)                \
-    X_(ADDSUBPS, addsubps, TINY_PS, simd_ld_a16) X_(ADDSUBPD, addsubpd, TINY_PD, simd_ld_a16)      \
-    X_(HADDPS, haddps, TINY_PS, simd_ld_a16) X_(HADDPD, haddpd, TINY_PD, simd_ld_a16)              \
-    X_(HSUBPS, hsubps, TINY_PS, simd_ld_a16) X_(HSUBPD, hsubpd, TINY_PD, simd_ld_a16)
+    X_(ADDPS, addps, simd_ld_a16) X_(ADDPD, addpd, simd_ld_a16)                  \
+    X_(ADDSS, addss, simd_ldv32) X_(ADDSD, addsd, simd_ldv64)                    \
+    X_(SUBPS, subps, simd_ld_a16) X_(SUBPD, subpd, simd_ld_a16)                  \
+    X_(SUBSS, subss, simd_ldv32) X_(SUBSD, subsd, simd_ldv64)                    \
+    X_(MULPS, mulps, simd_ld_a16) X_(MULPD, mulpd, simd_ld_a16)                  \
+    X_(MULSS, mulss, simd_ldv32) X_(MULSD, mulsd, simd_ldv64)                    \
+    X_(DIVPS, divps, simd_ld_a16) X_(DIVPD, divpd, simd_ld_a16)                  \
+    X_(DIVSS, divss, simd_ldv32) X_(DIVSD, divsd, simd_ldv64)                    \
+    X_(MINPS, minps, simd_ld_a16) X_(MINPD, minpd, simd_ld_a16)                  \
+    X_(MINSS, minss, simd_ldv32) X_(MINSD, minsd, simd_ldv64)                    \
+    X_(MAXPS, maxps, simd_ld_a16) X_(MAXPD, maxpd, simd_ld_a16)                  \
+    X_(MAXSS, maxss, simd_ldv32) X_(MAXSD, maxsd, simd_ldv64)                    \
+    X_(SQRTPS, sqrtps, simd_ld_a16) X_(SQRTPD, sqrtpd, simd_ld_a16)              \
+    X_(SQRTSS, sqrtss, simd_ldv32) X_(SQRTSD, sqrtsd, simd_ldv64)                \
+    X_(ADDSUBPS, addsubps, simd_ld_a16) X_(ADDSUBPD, addsubpd, simd_ld_a16)      \
+    X_(HADDPS, haddps, simd_ld_a16) X_(HADDPD, haddpd, simd_ld_a16)              \
+    X_(HSUBPS, hsubps, simd_ld_a16) X_(HSUBPD, hsubpd, simd_ld_a16)
 
-#define FP_PAIR(name, OPERAND, RUN, kind)                                                          \
+#define FP_PAIR(name, OPERAND, RUN)                                                          \
     static SIMD_COLD OP(name##_cold)                                                               \
     {                                                                                              \
         __m128i b = OPERAND;                                                                       \
-        simd_mx_enter(c);                                                                          \
+        simd_mx_enter(c, o);                                                                          \
         __m128i a = X(o->dst);                                                                     \
         RUN;                                                                                       \
-        simd_mx_leave(c, o, a, kind);                                                              \
+        simd_mx_leave(c);                                                              \
         X(o->dst) = a;                                                                             \
         NEXT();                                                                                    \
     }                                                                                              \
@@ -49,9 +49,9 @@
     }
 
 #define RUN_INSN(text) __asm__ volatile(text " %1, %0" : "+x"(a) : "x"(b))
-#define DEFINE(MN, insn, kind, load)                                                               \
-    FP_PAIR(insn##_rr, X(o->src), RUN_INSN(#insn), kind)                                           \
-    FP_PAIR(insn##_rm, load(c, o), RUN_INSN(#insn), kind)
+#define DEFINE(MN, insn, load)                                                               \
+    FP_PAIR(insn##_rr, X(o->src), RUN_INSN(#insn))                                           \
+    FP_PAIR(insn##_rm, load(c, o), RUN_INSN(#insn))
 SSE_FP_OPS(DEFINE)
 #undef DEFINE
 
@@ -83,8 +83,8 @@ DEFINE_ROUND(roundsd)
     X_(ROUNDSS, roundss, simd_ldv32) X_(ROUNDSD, roundsd, simd_ldv64)
 #define RUN_ROUND(insn) a = run_##insn(a, b, (unsigned)o->imm)
 #define DEFINE(MN, insn, load)                                                                     \
-    FP_PAIR(insn##_rr, X(o->src), RUN_ROUND(insn), TINY_NO)                                        \
-    FP_PAIR(insn##_rm, load(c, o), RUN_ROUND(insn), TINY_NO)
+    FP_PAIR(insn##_rr, X(o->src), RUN_ROUND(insn))                                        \
+    FP_PAIR(insn##_rm, load(c, o), RUN_ROUND(insn))
 SSE_ROUND_OPS(DEFINE)
 #undef DEFINE
 
@@ -115,40 +115,11 @@ static inline __m128i lanes64(unsigned bits)
 DEFINE_DP(run_dpps, lanes32, "dpps")
 DEFINE_DP(run_dppd, lanes64, "dppd")
 
-/* Products and the one or two levels of sums raise one after the other, so with other than default
- * controls each level is run by itself first; the result is the whole instruction's. */
-#define LEVEL(text, t, u, kind)                                                                    \
-    simd_mx_enter(c);                                                                              \
-    __asm__ volatile(text " %1, %0" : "+x"(t) : "x"(u));                                           \
-    simd_mx_leave(c, o, t, kind)
-#define DP_PAIR(name, OPERAND, insn, lanes, mul, add, kind)                                        \
-    static SIMD_COLD OP(name##_cold)                                                               \
-    {                                                                                              \
-        __m128i b = OPERAND, in = lanes((unsigned)o->imm >> 4 & 15);                               \
-        __m128i t = _mm_and_si128(X(o->dst), in), u = _mm_and_si128(b, in);                        \
-        LEVEL(mul, t, u, kind);                                                                    \
-        LEVEL(add, t, t, kind);                                                                    \
-        if (kind == TINY_PS) {                                                                     \
-            LEVEL(add, t, t, kind);                                                                \
-        }                                                                                          \
-        simd_mx_enter(c);                                                                          \
-        __m128i a = insn(X(o->dst), b, (unsigned)o->imm);                                          \
-        simd_mx_leave(c, o, a, TINY_NO);                                                           \
-        X(o->dst) = a;                                                                             \
-        NEXT();                                                                                    \
-    }                                                                                              \
-    static OP(name)                                                                                \
-    {                                                                                              \
-        if (unlikely(!simd_mx_fast(c)))                                                            \
-            return name##_cold(c, o);                                                              \
-        __m128i b = OPERAND;                                                                       \
-        X(o->dst) = insn(X(o->dst), b, (unsigned)o->imm);                                          \
-        NEXT();                                                                                    \
-    }
-DP_PAIR(dpps_rr, X(o->src), run_dpps, lanes32, "mulps", "haddps", TINY_PS)
-DP_PAIR(dpps_rm, simd_ld_a16(c, o), run_dpps, lanes32, "mulps", "haddps", TINY_PS)
-DP_PAIR(dppd_rr, X(o->src), run_dppd, lanes64, "mulpd", "haddpd", TINY_PD)
-DP_PAIR(dppd_rm, simd_ld_a16(c, o), run_dppd, lanes64, "mulpd", "haddpd", TINY_PD)
+#define RUN_DP(insn) a = insn(a, b, (unsigned)o->imm)
+FP_PAIR(dpps_rr, X(o->src), RUN_DP(run_dpps))
+FP_PAIR(dpps_rm, simd_ld_a16(c, o), RUN_DP(run_dpps))
+FP_PAIR(dppd_rr, X(o->src), RUN_DP(run_dppd))
+FP_PAIR(dppd_rm, simd_ld_a16(c, o), RUN_DP(run_dppd))
 
 bool sse_fp_decode(struct op *o, const struct simd_in *d)
 {

@@ -9,10 +9,10 @@
     static SIMD_COLD OP(name##_cold)                                                               \
     {                                                                                              \
         __m128i b = OPERAND;                                                                       \
-        simd_mx_enter(c);                                                                          \
+        simd_mx_enter(c, o);                                                                          \
         __m128i a = X(o->dst);                                                                     \
         __asm__ volatile(text " %1, %0" : "+x"(a) : "x"(b));                                       \
-        simd_mx_leave(c, o, a, TINY_NO);                                                           \
+        simd_mx_leave(c);                                                           \
         X(o->dst) = a;                                                                             \
         NEXT();                                                                                    \
     }                                                                                              \
@@ -63,10 +63,10 @@ static bool cmp_bind(struct op *o, const struct simd_in *d, unsigned kind)
     static SIMD_COLD OP(name##_cold)                                                               \
     {                                                                                              \
         __m128i b = OPERAND;                                                                       \
-        simd_mx_enter(c);                                                                          \
+        simd_mx_enter(c, o);                                                                          \
         __m128i a = X(o->dst);                                                                     \
         COMI_RUN(text);                                                                            \
-        simd_mx_leave(c, o, a, TINY_NO);                                                           \
+        simd_mx_leave(c);                                                           \
         c->fl = f;                                                                                 \
         NEXT();                                                                                    \
     }                                                                                              \

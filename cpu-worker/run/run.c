@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/helpers/simd-trap.h"
 #include "cpu-worker/helpers/simd.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/mmio/mmio.h"
@@ -53,6 +54,7 @@ int cpu_init(struct cpu *c, unsigned index, struct abi_machine_page *page, struc
     c->cp_seq = cp->seq;
     c->s = &page->vcpu[index];
     c->exc.vector = -1;
+    simd_traps_init();
     if (model_take(c))
         return -EINVAL;
     return block_cache_init(c, page->ram_below_4g + page->ram_above_4g);

@@ -40,7 +40,7 @@ static uint32_t mode_of(const struct cpu *c)
     m |= s->cr0 & 4 ? MODE_EM : 0;
     m |= s->cr0 & 8 ? MODE_TS : 0;
     m |= s->cr4 & 0x200 ? MODE_OSFXSR : 0;
-    m |= s->cr4 & 0x40000 ? MODE_OSXSAVE : 0;
+    m |= s->cr4 & 0x40000 && (s->xcr0 & 6) == 6 ? MODE_AVX : 0;
     m |= c->eflags & 0x100 ? MODE_TF : 0;
     return m;
 }

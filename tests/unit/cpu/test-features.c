@@ -10,7 +10,7 @@
 #include "ipc/cpu-model.h"
 #include "tests/lib/ctest.h"
 
-#define MODE (MODE_64 | MODE_LMA | MODE_PE | MODE_OSFXSR | MODE_OSXSAVE)
+#define MODE (MODE_64 | MODE_LMA | MODE_PE | MODE_OSFXSR | MODE_AVX)
 
 struct sample {
     uint16_t feature;

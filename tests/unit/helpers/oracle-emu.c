@@ -90,6 +90,8 @@ void emu_init(void)
         abort();
     memset(state, 0, 4096);
     cpu->s = state;
+    cpu->vendor = host_is_amd() ? ABI_CPU_AMD : ABI_CPU_INTEL;
+    state->xcr0 = 7;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 }
 
@@ -138,7 +140,7 @@ static bool decode(struct op *o, const struct insn *i, uint32_t mode)
         in.length != i->len)
         return false;
     memory_fields(o, &in, ops);
-    return simd_decode(o, &in, ops, mode);
+    return simd_decode(o, &in, ops, mode) && o->fn;
 }
 
 static uint32_t fl_of(uint64_t rflags)
@@ -166,9 +168,23 @@ static void load(const struct machine *m)
     state->mxcsr = f->mxcsr;
     state->cr0 = 0x80000033;
     state->cr4 = 0x600;
-    for (unsigned i = 0; i < 16; i++)
+    for (unsigned i = 0; i < 16; i++) {
         memcpy(state->ymm[i], f->xmm[i], 16);
+        memcpy(state->ymm[i] + 16, m->high[i], 16);
+    }
     simd_state_load(cpu);
+}
+
+/* What FNSTENV would show, and FXSAVE's rule for the pointers. */
+static void save_environment(struct machine *m)
+{
+    m->env[3] = (uint32_t)state->fip;
+    m->env[4] = (uint32_t)state->fop << 16;
+    m->env[5] = (uint32_t)state->fdp;
+    if (cpu->vendor == ABI_CPU_AMD && !(state->fsw & 0x80)) {
+        m->fx.fip = m->fx.fdp = 0;
+        m->fx.fop = 0;
+    }
 }
 
 static void save(struct machine *m)
@@ -190,8 +206,11 @@ static void save(struct machine *m)
     f->fip = state->fip;
     f->fdp = state->fdp;
     f->mxcsr = state->mxcsr;
-    for (unsigned i = 0; i < 16; i++)
+    for (unsigned i = 0; i < 16; i++) {
         memcpy(f->xmm[i], state->ymm[i], 16);
+        memcpy(m->high[i], state->ymm[i] + 16, 16);
+    }
+    save_environment(m);
 }
 
 /* Until the last operation, or an exception, which is left in `raised`. */
@@ -205,10 +224,18 @@ static void run(const struct op *o)
     }
 }
 
+void emu_reread(struct machine *m)
+{
+    for (unsigned i = 0; i < 2; i++) { /* pointers that were not saved are zero from then on */
+        load(m);
+        save(m);
+    }
+}
+
 bool emu_run(struct machine *m, const struct insn *i)
 {
     static struct op o[2];
-    if (!decode(o, i, MODE_64 | MODE_PE | MODE_LMA | MODE_OSFXSR))
+    if (!decode(o, i, MODE_64 | MODE_PE | MODE_LMA | MODE_OSFXSR | MODE_AVX))
         return false;
     if (!m)
         return true;

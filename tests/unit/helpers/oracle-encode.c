@@ -37,6 +37,26 @@ static bool host_has(ZydisISASet set)
         return __builtin_cpu_supports("pclmul");
     case ZYDIS_ISA_SET_SHA:
         return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
+    case ZYDIS_ISA_SET_AVXAES:
+        return __builtin_cpu_supports("avx") && __builtin_cpu_supports("aes");
+    case ZYDIS_ISA_SET_AVX:
+        return __builtin_cpu_supports("avx");
+    case ZYDIS_ISA_SET_AVX2:
+    case ZYDIS_ISA_SET_AVX2GATHER:
+        return __builtin_cpu_supports("avx2");
+    case ZYDIS_ISA_SET_FMA:
+        return __builtin_cpu_supports("fma");
+    case ZYDIS_ISA_SET_F16C:
+        return __get_cpuid_count(1, 0, &a, &b, &c, &d) && (c >> 29 & 1);
+    case ZYDIS_ISA_SET_GFNI:
+    case ZYDIS_ISA_SET_AVX_GFNI:
+        return __builtin_cpu_supports("gfni");
+    case ZYDIS_ISA_SET_VAES:
+        return __builtin_cpu_supports("vaes");
+    case ZYDIS_ISA_SET_VPCLMULQDQ:
+        return __builtin_cpu_supports("vpclmulqdq");
+    case ZYDIS_ISA_SET_SSE4A:
+        return __get_cpuid_count(0x80000001, 0, &a, &b, &c, &d) && (c >> 6 & 1);
     case ZYDIS_ISA_SET_CLFLUSHOPT:
         return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 23 & 1);
     case ZYDIS_ISA_SET_CLWB:
@@ -132,6 +152,76 @@ void encode_immediates(void (*fn)(struct insn *))
         all_immediates(0, two_byte[i], fn);
     for (unsigned opcode = 0; opcode < 256; opcode++)
         all_immediates(2, opcode, fn);
+}
+
+bool host_is_amd(void)
+{
+    return __builtin_cpu_is("amd");
+}
+
+/* form 0..7: a register operand, ModRM.reg = form; 8..11: [rsi+disp8]; 12..15: [rsi+index+disp8] */
+static void build_vex(struct insn *i, unsigned map, unsigned opcode, unsigned k, uint8_t imm)
+{
+    static const uint8_t disps[] = {0x10, 0x10, 0x20, 0x11, 0x18};
+    unsigned pp = k & 3, form = k >> 4 & 15;
+    uint64_t r = rnd();
+    unsigned vvvv = r & 3 ? 15 : (unsigned)(r >> 8 & 15), n = 0;
+    memset(i, 0, sizeof(*i));
+    i->bytes[n++] = 0xc4;
+    i->bytes[n++] = (uint8_t)(0x40 | map | (r & 0x10 ? 0x80 : 0) | (form >= 8 || r & 0x20 ? 0x20 : 0));
+    if (r & 4)
+        vvvv = (unsigned)(r >> 8 & 15);
+    i->bytes[n++] = (uint8_t)((k & 8 ? 0x80 : 0) | vvvv << 3 | (k & 4) | pp);
+    i->bytes[n++] = (uint8_t)opcode;
+    if (form < 8) {
+        i->bytes[n++] = (uint8_t)(0xc0 | form << 3 | (r >> 16 & 7));
+    } else {
+        i->bytes[n++] = (uint8_t)((form < 12 ? 0x46 : 0x44) | (form & 7) << 3);
+        if (form >= 12)
+            i->bytes[n++] = 0x06 | 5 << 3; /* index 5: RBP or YMM5 */
+        i->bytes[n++] = disps[r >> 20 & 0xff ? (r >> 24) % 5 : 0];
+    }
+    i->bytes[n++] = imm;
+}
+
+/* General index registers hold anything, so only gathers take the form with an index. */
+static bool vsib_rules(struct insn *i, unsigned k)
+{
+    ZydisDecodedInstruction in;
+    bool gather = ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, i->bytes, 15, &in)) &&
+                  (in.meta.isa_set == ZYDIS_ISA_SET_AVX2GATHER);
+    if (gather) /* bit 0 of the opcode: 64-bit indexes */
+        i->vsib = 6 | (i->bytes[3] & 1 ? 0x100 : 0);
+    return gather == (k >> 4 >= 12);
+}
+
+void encode_vex(void (*fn)(struct insn *))
+{
+    struct insn i;
+    for (unsigned map = 1; map <= 3; map++) {
+        for (unsigned opcode = 0; opcode < 256; opcode++) {
+            for (unsigned k = 0; k < 256 * 4; k++) {
+                build_vex(&i, map, opcode, k & 255, (uint8_t)(rnd() >> 40));
+                if (vsib_rules(&i, k & 255))
+                    offer(&i, fn);
+            }
+        }
+    }
+}
+
+void encode_vex_immediates(void (*fn)(struct insn *))
+{
+    static const uint8_t in_map1[] = {0x70, 0x71, 0x72, 0x73, 0xc2, 0xc4, 0xc5, 0xc6};
+    struct insn i;
+    for (unsigned n = 0; n < 256 + sizeof(in_map1); n++) {
+        unsigned map = n < 256 ? 3 : 1, opcode = n < 256 ? n : in_map1[n - 256];
+        for (unsigned k = 0; k < 192; k++) {
+            for (unsigned imm = 0; imm < 256; imm++) {
+                build_vex(&i, map, opcode, k, (uint8_t)imm);
+                offer(&i, fn);
+            }
+        }
+    }
 }
 
 /* The environment's pointers and opcode are not compared: the host may not record them. */

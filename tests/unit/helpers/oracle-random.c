@@ -177,6 +177,8 @@ void rnd_machine(struct machine *m, bool unmasked, bool controls)
         f->mxcsr &= ~(uint32_t)(rnd() & 0x1f80);
     f->mxcsr |= (uint32_t)(rnd() & rnd() & 0x3f);
     rnd_fill(f->xmm, sizeof(f->xmm));
+    rnd_fill(m->high, sizeof(m->high));
+    memset(m->env, 0, sizeof(m->env));
     rnd_fill(m->gpr, sizeof(m->gpr));
     if (rnd() & 1) { /* lengths for PCMPESTRx */
         m->gpr[0] = rnd() % 20;

@@ -29,6 +29,8 @@ struct fx_image {
 
 struct machine {
     struct fx_image fx;
+    uint64_t high[16][2]; /* upper halves of the YMM registers */
+    uint32_t env[7];      /* FNSTENV; all ones after a fault, which it is not taken from */
     uint64_t gpr[16];
     uint64_t rflags;
     uint8_t *mem; /* ORACLE_MEM bytes; the same address for both runs */
@@ -39,6 +41,7 @@ struct insn {
     uint8_t bytes[16];
     unsigned len;
     unsigned skip_from, skip_to; /* bytes of the memory operand that are not compared */
+    unsigned vsib;               /* index register of a gather + 1, 0 if it is none */
     bool fix_mxcsr;              /* the memory operand is an FXSAVE image */
 };
 
@@ -48,6 +51,8 @@ void native_run(struct machine *m, const struct insn *i);
 void emu_init(void);
 /* False: simd_decode does not know it. m may be NULL to ask only that. */
 bool emu_run(struct machine *m, const struct insn *i);
+/* The state as an instruction that does nothing would leave it. */
+void emu_reread(struct machine *m);
 /* The vector the instruction raises under `mode`, -1 none, -2 not decoded. */
 int emu_gate(const struct insn *i, uint32_t mode, uint64_t cr0);
 
@@ -60,6 +65,10 @@ void encode_init(void);
 void encode_simd(void (*fn)(struct insn *));
 void encode_immediates(void (*fn)(struct insn *));
 void encode_x87(void (*fn)(struct insn *));
+/* VEX maps 1 to 3, registers and memory; and all immediates of those that have one. */
+void encode_vex(void (*fn)(struct insn *));
+void encode_vex_immediates(void (*fn)(struct insn *));
+bool host_is_amd(void);
 
 uint64_t rnd(void);
 void rnd_seed(uint64_t seed);
@@ -69,7 +78,7 @@ void rnd_x87(uint64_t *mant, uint16_t *se);
 /* A random state. fp_masks: allow unmasked exceptions; sse_controls: rounding, DAZ, FTZ. */
 void rnd_machine(struct machine *m, bool unmasked, bool controls);
 
-/* Compares everything; prints the differences under `name` and returns false. */
+/* Compares everything; prints the differences under `name` (NULL: not) and returns false. */
 bool machine_same(const char *name, const struct insn *i, const struct machine *before,
                   const struct machine *native, const struct machine *emu,
                   const uint8_t *mem_native, const uint8_t *mem_emu);

@@ -27,23 +27,37 @@ struct gate {
 };
 
 static const struct gate gates[] = {
-    {"paddb xmm", {{0x66, 0x0f, 0xfc, 0xc1}, 4, 0, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
-    {"addps", {{0x0f, 0x58, 0xc1}, 3, 0, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
-    {"cvtpi2ps mm", {{0x0f, 0x2a, 0xc1}, 3, 0, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
-    {"stmxcsr (not run)", {{0x0f, 0xae, 0x5e, 0x10}, 4, 0, 0, 0}, -3, VEC_UD, VEC_NM, VEC_UD},
-    {"paddb mm", {{0x0f, 0xfc, 0xc1}, 3, 0, 0, 0}, -1, VEC_UD, VEC_NM, -1},
-    {"pshufw mm", {{0x0f, 0x70, 0xc1, 0x1b}, 4, 0, 0, 0}, -1, VEC_UD, VEC_NM, -1},
-    {"emms", {{0x0f, 0x77}, 2, 0, 0, 0}, -1, VEC_UD, VEC_NM, -1},
-    {"fld1", {{0xd9, 0xe8}, 2, 0, 0, 0}, -1, VEC_NM, VEC_NM, -1},
-    {"fninit", {{0xdb, 0xe3}, 2, 0, 0, 0}, -1, VEC_NM, VEC_NM, -1},
-    {"fxsave (not run)", {{0x0f, 0xae, 0x46, 0x10}, 4, 0, 0, 0}, -3, VEC_NM, VEC_NM, -3},
-    {"sfence", {{0x0f, 0xae, 0xf8}, 3, 0, 0, 0}, -1, -1, -1, -1},
-    {"crc32", {{0xf2, 0x0f, 0x38, 0xf0, 0xc1}, 5, 0, 0, 0}, -1, -1, -1, -1},
-    {"vaddps", {{0xc5, 0xf0, 0x58, 0xc2}, 4, 0, 0, 0}, -2, -2, -2, -2},
-    {"3dnow pfadd", {{0x0f, 0x0f, 0xc1, 0x9e}, 4, 0, 0, 0}, -2, -2, -2, -2},
-    {"addsubps is not movsb", {{0xa4}, 1, 0, 0, 0}, -2, -2, -2, -2},
-    {"string movsd", {{0xa5}, 1, 0, 0, 0}, -2, -2, -2, -2},
+    {"paddb xmm", {{0x66, 0x0f, 0xfc, 0xc1}, 4, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
+    {"addps", {{0x0f, 0x58, 0xc1}, 3, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
+    {"cvtpi2ps mm", {{0x0f, 0x2a, 0xc1}, 3, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
+    {"stmxcsr (not run)", {{0x0f, 0xae, 0x5e, 0x10}, 4, 0, 0, 0, 0}, -3, VEC_UD, VEC_NM, VEC_UD},
+    {"paddb mm", {{0x0f, 0xfc, 0xc1}, 3, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, -1},
+    {"pshufw mm", {{0x0f, 0x70, 0xc1, 0x1b}, 4, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, -1},
+    {"emms", {{0x0f, 0x77}, 2, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, -1},
+    {"fld1", {{0xd9, 0xe8}, 2, 0, 0, 0, 0}, -1, VEC_NM, VEC_NM, -1},
+    {"fninit", {{0xdb, 0xe3}, 2, 0, 0, 0, 0}, -1, VEC_NM, VEC_NM, -1},
+    {"fxsave (not run)", {{0x0f, 0xae, 0x46, 0x10}, 4, 0, 0, 0, 0}, -3, VEC_NM, VEC_NM, -3},
+    {"sfence", {{0x0f, 0xae, 0xf8}, 3, 0, 0, 0, 0}, -1, -1, -1, -1},
+    {"crc32", {{0xf2, 0x0f, 0x38, 0xf0, 0xc1}, 5, 0, 0, 0, 0}, -1, -1, -1, -1},
+    {"3dnow pfadd", {{0x0f, 0x0f, 0xc1, 0x9e}, 4, 0, 0, 0, 0}, -2, -2, -2, -2},
+    {"addsubps is not movsb", {{0xa4}, 1, 0, 0, 0, 0}, -2, -2, -2, -2},
+    {"string movsd", {{0xa5}, 1, 0, 0, 0, 0}, -2, -2, -2, -2},
 };
+
+/* AVX asks XCR0 and CR0.TS, not CR0.EM or CR4.OSFXSR; and there is none outside protected mode. */
+static void test_avx_gates(void)
+{
+    const struct insn vandps = {.bytes = {0xc5, 0xf0, 0x54, 0xc2}, .len = 4};
+    const uint32_t mode = MODE_64 | MODE_PE | MODE_LMA;
+    if (!__builtin_cpu_supports("avx"))
+        return;
+    expect("vandps", emu_gate(&vandps, mode | MODE_AVX, 0), -1);
+    expect("vandps EM", emu_gate(&vandps, mode | MODE_AVX | MODE_EM, 0), -1);
+    expect("vandps TS", emu_gate(&vandps, mode | MODE_AVX | MODE_TS, 0), VEC_NM);
+    expect("vandps without XCR0", emu_gate(&vandps, mode | MODE_OSFXSR, 0), VEC_UD);
+    expect("vandps without XCR0, TS", emu_gate(&vandps, mode | MODE_TS, 0), VEC_UD);
+    expect("vandps in real mode", emu_gate(&vandps, MODE_AVX, 0), -2);
+}
 
 static void test_gates(void)
 {
@@ -57,6 +71,7 @@ static void test_gates(void)
         if (g->no_osfxsr != -3)
             expect(g->name, emu_gate(&g->i, mode, 0), g->no_osfxsr);
     }
+    test_avx_gates();
     struct insn wait = {.bytes = {0x9b}, .len = 1};
     expect("fwait TS", emu_gate(&wait, mode | MODE_TS, 8), -1);
     expect("fwait MP", emu_gate(&wait, mode, 2), -1);
@@ -71,6 +86,7 @@ static void faulting(struct insn *i)
     static uint8_t mem0[ORACLE_MEM];
     struct machine before = {.mem = mem}, after;
     rnd_machine(&before, false, false);
+    emu_reread(&before);
     memcpy(mem0, mem, sizeof(mem));
     after = before;
     emu_run_unmapped(&after, i);
@@ -90,6 +106,7 @@ int main(void)
     encode_init();
     test_gates();
     encode_simd(faulting);
+    encode_vex(faulting);
     encode_x87(faulting);
     printf("%s 1 - %u checks of faults, %u failed\n1..1\n", failed ? "not ok" : "ok", checks,
            failed);
