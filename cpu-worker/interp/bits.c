@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bit tests (BT BTS BTR BTC) and scans (BSF BSR TZCNT LZCNT POPCNT, and the BMI register pairs are left
- * to simd_decode's neighbour). A register bit index into memory reaches beyond the operand.
+ * Bit tests (BT BTS BTR BTC) and scans (BSF BSR TZCNT LZCNT POPCNT). A register bit index into memory reaches beyond the operand.
  */
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/interp/regs.h"

@@ -96,6 +96,26 @@ OP(op_call_m64)
     push64(c, o, NEXT_RIP);
     GOTO_RIP64(to, -8);
 }
+/* Hosts that look at the target before they push: nothing is written when it is not canonical. */
+static inline void canonical_target(struct cpu *c, const struct op *o, uint64_t to)
+{
+    if (unlikely(!cpu_canonical(to)))
+        cpu_raise_err(c, o, VEC_GP, 0);
+}
+OP(op_call_r64_early)
+{
+    uint64_t to = c->gpr[o->dst];
+    canonical_target(c, o, to);
+    push64(c, o, NEXT_RIP);
+    GOTO_RIP(to);
+}
+OP(op_call_m64_early)
+{
+    uint64_t to = mmu_ld64(c, o, op_ea(c, o, 8, false));
+    canonical_target(c, o, to);
+    push64(c, o, NEXT_RIP);
+    GOTO_RIP(to);
+}
 OP(op_jmp_r64)
 {
     GOTO_RIP64(c->gpr[o->dst], 0);

@@ -13,10 +13,20 @@ static void relative(struct decoding *d)
     d->o->disp = (int32_t)(d->o->next_off + d->ops[0].imm.value.s);
     d->o->imm = 0; /* becomes the link */
 }
-/* Near branches have 64-bit operands in 64-bit mode whatever the prefixes. */
+static bool has_prefix(const struct decoding *d, uint8_t value)
+{
+    for (unsigned i = 0; i < d->in->raw.prefix_count; i++)
+        if (d->in->raw.prefixes[i].value == value)
+            return true;
+    return false;
+}
+/* Near branches have 64-bit operands in 64-bit mode: whatever the prefixes on Intel's processors, while an
+ * operand-size prefix makes them 16-bit on AMD's (APM volume 3, 1.2.7 and JMP). */
 static unsigned branch_bits(const struct decoding *d)
 {
-    return d->m64 ? 64 : d->in->operand_width;
+    if (!d->m64)
+        return d->in->operand_width;
+    return d->amd && !d->in->raw.rex.W && has_prefix(d, 0x66) ? 16 : 64;
 }
 static void jcc(struct decoding *d, unsigned cc)
 {
@@ -24,11 +34,24 @@ static void jcc(struct decoding *d, unsigned cc)
     d->o->aux = (uint16_t)branch_bits(d);
     d->o->fn = jcc_table[cc];
 }
+/* The last of F2 and F3: NE and E. */
+static unsigned repeat_condition(const struct decoding *d, unsigned n)
+{
+    for (unsigned i = 0; i < d->in->raw.prefix_count; i++) {
+        if (d->in->raw.prefixes[i].value == 0xf2)
+            n = 0;
+        else if (d->in->raw.prefixes[i].value == 0xf3)
+            n = 1;
+    }
+    return n;
+}
 static void loop(struct decoding *d, unsigned n, unsigned addr_bits)
 {
     relative(d);
     d->o->aux = (uint16_t)branch_bits(d);
     d->o->scale = (uint8_t)(addr_bits / 16);
+    if (n < 2 && host_is_amd) /* undefined, and its processors take the condition from the prefix */
+        n = repeat_condition(d, n);
     d->o->fn = loop_table[n];
 }
 static bool is_far(const struct decoding *d)
@@ -60,9 +83,9 @@ static void jmp(struct decoding *d)
         o->fn = op_jmp_rel;
     } else if (is_reg(&d->ops[0])) {
         o->dst = decode_gpr(d->ops[0].reg.value);
-        o->fn = d->m64 ? op_jmp_r64 : op_jmp_r;
+        o->fn = o->aux == 64 ? op_jmp_r64 : op_jmp_r;
     } else {
-        o->fn = d->m64 ? op_jmp_m64 : op_jmp_m;
+        o->fn = o->aux == 64 ? op_jmp_m64 : op_jmp_m;
     }
 }
 static void call(struct decoding *d)
@@ -75,12 +98,12 @@ static void call(struct decoding *d)
     o->aux = (uint16_t)branch_bits(d);
     if (is_imm(&d->ops[0])) {
         relative(d);
-        o->fn = d->m64 ? op_call_rel64 : op_call_rel;
+        o->fn = o->aux == 64 ? op_call_rel64 : op_call_rel;
     } else if (is_reg(&d->ops[0])) {
         o->dst = decode_gpr(d->ops[0].reg.value);
-        o->fn = d->m64 ? op_call_r64 : op_call_r;
+        o->fn = o->aux != 64 ? op_call_r : host_is_amd ? op_call_r64_early : op_call_r64;
     } else {
-        o->fn = d->m64 ? op_call_m64 : op_call_m;
+        o->fn = o->aux != 64 ? op_call_m : host_is_amd ? op_call_m64_early : op_call_m64;
     }
 }
 static void ret(struct decoding *d)
@@ -92,7 +115,7 @@ static void ret(struct decoding *d)
         o->fn = imm ? op_ret_far_imm : op_ret_far;
     } else {
         o->aux = (uint16_t)branch_bits(d);
-        o->fn = d->m64 ? (imm ? op_ret64_imm : op_ret64) : (imm ? op_ret_imm : op_ret);
+        o->fn = o->aux == 64 ? (imm ? op_ret64_imm : op_ret64) : (imm ? op_ret_imm : op_ret);
     }
 }
 
@@ -109,6 +132,7 @@ static void push(struct decoding *d)
     o->aux = (uint16_t)bits;
     if (seg_operand(p)) {
         o->src = decode_seg(p->reg.value);
+        o->dst = d->amd;
         o->fn = op_push_seg;
     } else if (is_imm(p)) {
         o->imm = p->imm.is_signed ? (uint64_t)p->imm.value.s : p->imm.value.u;

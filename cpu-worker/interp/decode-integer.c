@@ -188,14 +188,15 @@ static void mul_div(struct decoding *d, unsigned op)
     unsigned sz = size_index(d->ops[0].size);
     if (is_reg(&d->ops[0])) {
         src_reg(d, 0);
-        d->o->fn = mul_r[op][sz];
+        d->o->fn = mul_r[host_mul_keeps_flags][op][sz];
     } else {
-        d->o->fn = mul_m[op][sz];
+        d->o->fn = mul_m[host_mul_keeps_flags][op][sz];
     }
 }
 static void imul(struct decoding *d)
 {
     unsigned n = d->in->operand_count_visible, sz = size_index(d->ops[0].size);
+    bool keep = host_mul_keeps_flags;
     if (n == 1) {
         mul_div(d, 1);
         return;
@@ -203,9 +204,9 @@ static void imul(struct decoding *d)
     dst_reg(d, 0);
     if (is_reg(&d->ops[1])) {
         src_reg(d, 1);
-        d->o->fn = n == 3 ? imul3_rr[sz] : imul2_rr[sz];
+        d->o->fn = n == 3 ? imul3_rr[keep][sz] : imul2_rr[keep][sz];
     } else {
-        d->o->fn = n == 3 ? imul3_rm[sz] : imul2_rm[sz];
+        d->o->fn = n == 3 ? imul3_rm[keep][sz] : imul2_rm[keep][sz];
     }
 }
 static void bswap_movbe(struct decoding *d)
@@ -271,19 +272,35 @@ static bool string(struct decoding *d)
     return false;
 }
 
+/* 0F 0D with a register: a NOP of Intel's processors, undefined on AMD's (APM volume 3, PREFETCHW). */
+static void nop(struct decoding *d)
+{
+    bool prefetch = d->in->opcode_map == ZYDIS_OPCODE_MAP_0F && d->in->opcode == 0x0d;
+    d->o->fn = prefetch && d->amd && is_reg(&d->ops[0]) ? op_ud : op_nop;
+}
+/* F3 90 with REX.B is XCHG r8, rAX to AMD's processors. */
+static void pause(struct decoding *d)
+{
+    d->o->fn = op_pause;
+    if (d->amd && d->m64 && d->in->raw.rex.B) {
+        d->o->dst = 8;
+        d->o->src = REG_RAX;
+        d->o->fn = xchg_rr[size_index(d->in->operand_width)];
+    }
+}
 static bool simple(struct decoding *d)
 {
     static const struct {
         ZydisMnemonic m;
         op_fn fn;
     } tab[] = {
-        {M(NOP), op_nop},   {M(CBW), op_cbw},   {M(CWDE), op_cwde}, {M(CDQE), op_cdqe},
+        {M(CBW), op_cbw},   {M(CWDE), op_cwde}, {M(CDQE), op_cdqe},
         {M(CWD), op_cwd},   {M(CDQ), op_cdq},   {M(CQO), op_cqo},   {M(LAHF), op_lahf},
         {M(SAHF), op_sahf}, {M(CLC), op_clc},   {M(STC), op_stc},   {M(CMC), op_cmc},
         {M(CLD), op_cld},   {M(STD), op_std},   {M(DAA), op_daa},   {M(DAS), op_das},
         {M(AAA), op_aaa},   {M(AAS), op_aas},   {M(AAM), op_aam},   {M(AAD), op_aad},
-        {M(SALC), op_salc}, {M(CMPXCHG8B), op_cmpxchg8b},           {M(CMPXCHG16B), op_cmpxchg16b},
-        {M(PAUSE), op_pause}, {M(ENDBR64), op_nop}, {M(ENDBR32), op_nop}, {M(PREFETCH), op_nop},
+        {M(SALC), op_salc}, {M(CLDEMOTE), op_nop}, {M(CMPXCHG8B), op_cmpxchg8b},           {M(CMPXCHG16B), op_cmpxchg16b},
+        {M(ENDBR64), op_nop}, {M(ENDBR32), op_nop}, {M(PREFETCH), op_nop},
         {M(PREFETCHW), op_nop}, {M(PREFETCHNTA), op_nop}, {M(PREFETCHT0), op_nop},
         {M(PREFETCHT1), op_nop}, {M(PREFETCHT2), op_nop}, {M(PREFETCHWT1), op_nop},
     };
@@ -315,6 +332,33 @@ static bool simple(struct decoding *d)
     case M(PFX##LE): F(d, 14); break;                                                                \
     case M(PFX##NLE): F(d, 15); break;
 
+/* Bit manipulation and ADX. The operand that is not r/m goes to aux; VEX does not exist in real mode. */
+static bool bmi(struct decoding *d)
+{
+    static const struct {
+        ZydisMnemonic m;
+        uint8_t op, rm, other; /* operand numbers of r/m and of VEX.vvvv; 0 = none */
+    } tab[] = {
+        {M(ANDN), BMI_ANDN, 2, 1},   {M(BEXTR), BMI_BEXTR, 1, 2}, {M(BLSI), BMI_BLSI, 1, 0},
+        {M(BLSMSK), BMI_BLSMSK, 1, 0}, {M(BLSR), BMI_BLSR, 1, 0}, {M(BZHI), BMI_BZHI, 1, 2},
+        {M(PDEP), BMI_PDEP, 2, 1},   {M(PEXT), BMI_PEXT, 2, 1},   {M(SARX), BMI_SARX, 1, 2},
+        {M(SHLX), BMI_SHLX, 1, 2},   {M(SHRX), BMI_SHRX, 1, 2},   {M(MULX), BMI_MULX, 2, 1},
+        {M(RORX), BMI_RORX, 1, 0},   {M(ADCX), BMI_ADCX, 1, 0},   {M(ADOX), BMI_ADOX, 1, 0},
+    };
+    for (unsigned i = 0; i < sizeof(tab) / sizeof(tab[0]); i++) {
+        if (tab[i].m != d->in->mnemonic)
+            continue;
+        bool mem = is_mem(&d->ops[tab[i].rm]), vex = d->in->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+        dst_reg(d, 0);
+        if (!mem)
+            src_reg(d, tab[i].rm);
+        if (tab[i].other)
+            d->o->aux = decode_gpr(d->ops[tab[i].other].reg.value);
+        d->o->fn = vex && !(d->mode & MODE_PE) ? op_ud : bmi_table[tab[i].op][mem][d->ops[0].size == 64];
+        return true;
+    }
+    return false;
+}
 static bool arithmetic(struct decoding *d)
 {
     switch (d->in->mnemonic) {
@@ -348,8 +392,8 @@ static bool arithmetic(struct decoding *d)
     case M(BTS): bit_test(d, 1); break;
     case M(BTR): bit_test(d, 2); break;
     case M(BTC): bit_test(d, 3); break;
-    case M(BSF):
-    case M(TZCNT): scan(d, 0); break; /* TZCNT is not advertised: the prefix is ignored */
+    case M(BSF): scan(d, 0); break;
+    case M(TZCNT): scan(d, 2); break;
     case M(BSR): scan(d, 1); break;
     case M(LZCNT): scan(d, 3); break;
     case M(POPCNT): scan(d, 4); break;
@@ -373,6 +417,8 @@ bool decode_integer(struct decoding *d, bool *end)
     case M(CMPXCHG): exchange(d, cmpxchg_rr, cmpxchg_mr); break;
     case M(BSWAP):
     case M(MOVBE): bswap_movbe(d); break;
+    case M(NOP): nop(d); break;
+    case M(PAUSE): pause(d); break;
     case M(XLAT):
         d->o->aux = d->in->address_width;
         d->o->seg = source_segment(d);
@@ -396,7 +442,7 @@ bool decode_integer(struct decoding *d, bool *end)
             *end = d->in->meta.category == ZYDIS_CATEGORY_IOSTRINGOP;
             return string(d);
         }
-        return simple(d);
+        return simple(d) || bmi(d);
     }
     return true;
 }

@@ -164,6 +164,7 @@ bool decode_system(struct decoding *d, bool *end)
     case M(IN): port_io(d, true); break;
     case M(OUT): port_io(d, false); break;
     case M(HLT): o->fn = op_hlt; break;
+    case M(SERIALIZE): o->fn = op_serialize; break;
     case M(RDMSR): o->fn = op_rdmsr; break;
     case M(WRMSR): o->fn = op_wrmsr; break;
     case M(CLTS): o->fn = op_clts; break;

@@ -4,8 +4,26 @@
  * Owns the translation of operands; knows no semantics. What no class knows raises #UD when executed.
  */
 #include "cpu-worker/interp/decode.h"
+#include <cpuid.h>
 #include "cpu-worker/helpers/simd.h"
 #include "cpu-worker/interp/handlers.h"
+
+bool host_is_amd, host_mul_keeps_flags;
+
+/* 0 * 0 with ZF, AF and PF clear and SF set before: an Intel processor sets PF by the result. */
+static bool mul_keeps_flags(void)
+{
+    uint32_t f = 0x8000;
+    __asm__("sahf\n\timull %1,%1\n\tlahf" : "+a"(f) : "r"(0) : "cc");
+    return (f & 0xd400) == 0x8000;
+}
+static void host_probe(void)
+{
+    unsigned a, b, c, d;
+    __cpuid(0, a, b, c, d);
+    host_is_amd = b == signature_AMD_ebx || b == 0x6f677948 /* Hygon */;
+    host_mul_keeps_flags = mul_keeps_flags();
+}
 
 /* Encodings that are a hint (NOP) or an older instruction where the extension is absent: MPX, CET and
  * CLDEMOTE are NOPs, WBNOINVD is WBINVD, LZCNT is BSR, TZCNT is BSF. One decoder per combination. */
@@ -20,7 +38,9 @@ static const struct {
 };
 #define VARIANTS (sizeof(variant) / sizeof(variant[0]))
 
-static ZydisDecoder decoder[1u << VARIANTS][4];
+#define AMD_BRANCHES (1u << VARIANTS) /* 16-bit near branches in 64-bit mode */
+
+static ZydisDecoder decoder[2 * AMD_BRANCHES][4];
 
 static void decoder_init(ZydisDecoder *dec, ZydisMachineMode mode, ZydisStackWidth stack, unsigned has)
 {
@@ -29,11 +49,13 @@ static void decoder_init(ZydisDecoder *dec, ZydisMachineMode mode, ZydisStackWid
     ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
     for (unsigned i = 0; i < VARIANTS; i++)
         ZydisDecoderEnableMode(dec, variant[i].mode, has >> i & 1);
+    ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_AMD_BRANCHES, has & AMD_BRANCHES);
 }
 /* Before main, so that no thread finds a decoder half made. */
 static __attribute__((constructor)) void decoders_init(void)
 {
-    for (unsigned has = 0; has < 1u << VARIANTS; has++) {
+    host_probe();
+    for (unsigned has = 0; has < 2 * AMD_BRANCHES; has++) {
         ZydisDecoder *d = decoder[has];
         decoder_init(&d[0], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64, has);
         decoder_init(&d[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32, has);
@@ -43,7 +65,7 @@ static __attribute__((constructor)) void decoders_init(void)
 }
 static const ZydisDecoder *decoder_for(const struct decode_in *in)
 {
-    unsigned has = 0;
+    unsigned has = in->vendor == ABI_CPU_AMD ? AMD_BRANCHES : 0;
     for (unsigned i = 0; i < VARIANTS; i++)
         has |= (unsigned)abi_cpu_has(in->feat, variant[i].feature) << i;
     if (in->mode & MODE_64)
@@ -138,6 +160,62 @@ static OP(op_too_long)
     cpu_raise_err(c, o, VEC_GP, 0);
 }
 
+static OP(op_ud_after_load)
+{
+    mmu_ld16(c, o, op_ea(c, o, 2, false));
+    cpu_raise(c, o, VEC_UD);
+}
+/* The instruction without its LOCK prefixes; *dropped = how many there were. */
+static bool decode_unlocked(const struct decode_in *in, ZydisDecodedInstruction *insn,
+                            ZydisDecodedOperand *ops, unsigned *dropped)
+{
+    uint8_t bytes[15] = {0};
+    bool escape = false; /* past the prefixes */
+    unsigned n = 0;
+
+    *dropped = 0;
+    for (unsigned i = 0; i < in->avail && i < sizeof(bytes); i++) {
+        if (in->bytes[i] == 0xf0 && !escape)
+            ++*dropped;
+        else
+            bytes[n++] = in->bytes[i];
+        escape |= in->bytes[i] == 0x0f;
+    }
+    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder_for(in), bytes, n, insn, ops));
+}
+static bool moves_cr0(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
+{
+    return insn->mnemonic == ZYDIS_MNEMONIC_MOV &&
+           (ops[0].reg.value == ZYDIS_REGISTER_CR0 || ops[1].reg.value == ZYDIS_REGISTER_CR0);
+}
+/* Where LOCK is not allowed and does not simply raise #UD. LOCK MOV CR0 is MOV CR8 where that is advertised
+ * (APM volume 3, MOV CRn). LOCK VERW of memory: AMD's processors read the operand before they see that the
+ * prefix is not allowed, so that a fault of the access comes first. */
+static bool decode_locked(struct op *o, const struct decode_in *in)
+{
+    ZydisDecodedInstruction insn;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+    unsigned dropped;
+    bool end, cr8 = abi_cpu_has(in->feat, FEAT_CR8LEGACY);
+
+    if (!decode_unlocked(in, &insn, ops, &dropped))
+        return false;
+    struct decoding d = {o, &insn, ops, in->mode, in->mode & MODE_64, in->feat, false};
+    o->len = insn.length + (uint8_t)dropped;
+    o->next_off = in->off + o->len;
+    operands(&d);
+    if (cr8 && moves_cr0(&insn, ops)) {
+        decode_system(&d, &end);
+        if (ops[0].reg.value == ZYDIS_REGISTER_CR0)
+            o->dst = 8;
+        else
+            o->src = 8;
+        return true;
+    }
+    o->fn = op_ud_after_load;
+    return host_is_amd && insn.mnemonic == ZYDIS_MNEMONIC_VERW && is_mem(&ops[0]);
+}
+
 enum decode_result decode_one(struct op *o, const struct decode_in *in)
 {
     ZydisDecodedInstruction insn;
@@ -148,10 +226,12 @@ enum decode_result decode_one(struct op *o, const struct decode_in *in)
     ZyanStatus st = ZydisDecoderDecodeFull(decoder_for(in), in->bytes, in->avail, &insn, ops);
     if (st == ZYDIS_STATUS_NO_MORE_DATA && in->avail < 15)
         return DECODE_MORE;
+    if (st == ZYDIS_STATUS_ILLEGAL_LOCK && decode_locked(o, in))
+        return DECODE_END;
     if (!ZYAN_SUCCESS(st))
         return cannot(o, in, st == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? op_too_long : op_ud);
 
-    struct decoding d = {o, &insn, ops, in->mode, in->mode & MODE_64, in->feat, in->vendor};
+    struct decoding d = {o, &insn, ops, in->mode, in->mode & MODE_64, in->feat, in->vendor == ABI_CPU_AMD};
     bool end = false;
     o->len = insn.length;
     o->next_off = in->off + insn.length;

@@ -16,8 +16,13 @@ struct decoding {
     uint32_t mode;
     bool m64;
     const uint32_t *feat; /* advertised features; abi_cpu_has */
-    uint32_t vendor;      /* enum abi_cpu_vendor */
+    bool amd; /* the guest's processor is an AMD: what AMD's manual says holds where the vendors differ */
 };
+
+/* Results and flags that the manuals leave undefined are the host's, whoever the guest believes it is. */
+extern bool host_is_amd;
+extern bool host_mul_keeps_flags; /* MUL and IMUL leave SF ZF AF PF as they were */
+
 
 static inline bool is_reg(const ZydisDecodedOperand *p)
 {

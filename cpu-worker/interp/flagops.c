@@ -3,6 +3,7 @@
  * Instructions that work on flags or on the accumulator alone: sign extensions, LAHF/SAHF, carry and
  * direction flags, decimal adjustments, BOUND, RDRAND.
  */
+#include "cpu-worker/interp/decode.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/interp/regs.h"
 
@@ -86,6 +87,14 @@ static uint32_t fl_of_byte(uint8_t v)
     __asm__("orb %1,%1" FL_SAVE : "=&a"(f), "+q"(v) : : "cc");
     return (uint16_t)f & (FL_SF | FL_ZF | FL_PF | 0x200);
 }
+/* OF after DAA and DAS is undefined. 64-bit code cannot ask the host for it: Intel's processors clear it,
+ * AMD's set it as the one addition or subtraction of both corrections would. */
+static uint32_t adjust_overflow(uint8_t from, uint8_t to, bool subtract)
+{
+    uint8_t delta = subtract ? from - to : to - from;
+    bool of = subtract ? (from ^ delta) & (from ^ to) & 0x80 : (from ^ to) & (delta ^ to) & 0x80;
+    return host_is_amd && of ? FL_OF : 0;
+}
 static void adjust_decimal(struct cpu *c, bool subtract)
 {
     uint8_t al = RD8(0), old = al;
@@ -100,7 +109,7 @@ static void adjust_decimal(struct cpu *c, bool subtract)
         ncf = true;
     }
     WR8(0, al);
-    c->fl = fl_of_byte(al) | (ncf ? FL_CF : 0) | (af ? FL_AF : 0);
+    c->fl = fl_of_byte(al) | (ncf ? FL_CF : 0) | (af ? FL_AF : 0) | adjust_overflow(old, al, subtract);
 }
 OP(op_daa)
 {
@@ -118,6 +127,8 @@ static void adjust_ascii(struct cpu *c, int delta)
     if (adj)
         WR16(REG_RAX, (T16)(c->gpr[REG_RAX] + (delta > 0 ? 0x106 : -0x106)));
     uint32_t f = fl_of_byte(RD8(0));
+    if (host_is_amd) /* SF and ZF are undefined and always clear there */
+        f &= ~(FL_SF | FL_ZF);
     WR8(0, RD8(0) & 0xf);
     c->fl = f | (adj ? FL_CF | FL_AF : 0);
 }

@@ -30,9 +30,13 @@ extern const op_fn cmpxchg_rr[4], cmpxchg_mr[4];
 extern const op_fn bt_r_table[4][2][4];          /* BT BTS BTR BTC; form: reg, imm index; register dest */
 extern const op_fn bt_m_table[4][2][4];          /* memory dest, atomic */
 extern const op_fn scan_r[5][4], scan_m[5][4];   /* BSF BSR TZCNT LZCNT POPCNT, (16, 32, 64) */
+enum bmi_op { BMI_ANDN, BMI_BEXTR, BMI_BLSI, BMI_BLSMSK, BMI_BLSR, BMI_BZHI, BMI_PDEP, BMI_PEXT, BMI_SARX,
+              BMI_SHLX, BMI_SHRX, BMI_ADCX, BMI_ADOX, BMI_MULX, BMI_RORX, BMI_N };
+extern const op_fn bmi_table[BMI_N][2][2]; /* r/m is memory; 64 bits */
 extern const op_fn bswap_table[4], movbe_ld[4], movbe_st[4];
-extern const op_fn mul_r[4][4], mul_m[4][4];     /* MUL IMUL DIV IDIV on (r)AX/(r)DX */
-extern const op_fn imul2_rr[4], imul2_rm[4], imul3_rr[4], imul3_rm[4];
+/* MUL IMUL DIV IDIV on (r)AX/(r)DX; first index host_mul_keeps_flags */
+extern const op_fn mul_r[2][4][4], mul_m[2][4][4];
+extern const op_fn imul2_rr[2][4], imul2_rm[2][4], imul3_rr[2][4], imul3_rm[2][4];
 extern const op_fn jcc_table[16];
 extern const op_fn loop_table[4]; /* LOOPNE LOOPE LOOP JCXZ; aux = address size in bits */
 
@@ -44,7 +48,7 @@ const struct op *op_resync(struct cpu *c, const struct op *o);
 
 /* branch.c, stack.c: 64-bit fast forms and general ones (aux = operand size in bits) */
 #define H(name) const struct op *name(struct cpu *c, const struct op *o);
-H(op_call_rel64) H(op_call_r64) H(op_call_m64) H(op_jmp_r64) H(op_jmp_m64) H(op_ret64) H(op_ret64_imm)
+H(op_call_rel64) H(op_call_r64) H(op_call_m64) H(op_call_r64_early) H(op_call_m64_early) H(op_jmp_r64) H(op_jmp_m64) H(op_ret64) H(op_ret64_imm)
 H(op_call_rel) H(op_call_r) H(op_call_m) H(op_jmp_r) H(op_jmp_m) H(op_ret) H(op_ret_imm)
 H(op_push_r64) H(op_push_i64) H(op_push_m64) H(op_pop_r64) H(op_leave64)
 H(op_push_r) H(op_push_i) H(op_push_m) H(op_pop_r) H(op_pop_m) H(op_leave) H(op_enter)
@@ -56,7 +60,7 @@ H(op_movabs_ld) H(op_movabs_st) H(op_bound) H(op_salc) H(op_cmpxchg8b) H(op_cmpx
 /* string.c: aux = element size index, aux2 bit 0 REP/REPE, bit 1 REPNE; addr size in dst (bits) */
 H(op_movs) H(op_stos) H(op_lods) H(op_scas) H(op_cmps) H(op_ins) H(op_outs)
 /* system.c, segment.c, far.c */
-H(op_in_i) H(op_in_dx) H(op_out_i) H(op_out_dx) H(op_hlt) H(op_cli) H(op_sti) H(op_cpuid) H(op_rdtsc)
+H(op_serialize) H(op_in_i) H(op_in_dx) H(op_out_i) H(op_out_dx) H(op_hlt) H(op_cli) H(op_sti) H(op_cpuid) H(op_rdtsc)
 H(op_rdtscp) H(op_rdpid) H(op_rdmsr) H(op_wrmsr) H(op_rdpmc) H(op_mov_cr_r) H(op_mov_r_cr) H(op_mov_dr_r)
 H(op_mov_r_dr) H(op_clts) H(op_lmsw_r) H(op_lmsw_m) H(op_smsw_r) H(op_smsw_m) H(op_invlpg) H(op_invpcid)
 H(op_invd) H(op_swapgs) H(op_rdfsbase) H(op_wrfsbase) H(op_pause)

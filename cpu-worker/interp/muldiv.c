@@ -6,7 +6,8 @@
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/interp/regs.h"
 
-/* Accumulator halves: 8-bit forms use AX, wider ones rDX:rAX. */
+/* Accumulator halves: 8-bit forms use AX, wider ones rDX:rAX. SF ZF AF PF are undefined after MUL and IMUL;
+ * some hosts leave them alone, and the keep_ handlers, which load the guest's first, are for those only. */
 #define MUL8(NAME, INSN, SRC)                                                                      \
     static OP(NAME)                                                                                \
     {                                                                                              \
@@ -31,18 +32,43 @@
         WR##N(REG_RDX, hi);                                                                        \
         NEXT();                                                                                    \
     }
+#define MUL8K(NAME, INSN, SRC)                                                                     \
+    static OP(NAME)                                                                                \
+    {                                                                                              \
+        T8 s = (SRC);                                                                              \
+        uint32_t ax = (T8)c->gpr[REG_RAX], f;                                                      \
+        __asm__(FL_LOAD "movl %0,%%eax\n\t" INSN "b %2\n\tmovl %%eax,%0" FL_SAVE                   \
+                : "+&r"(ax), "=&a"(f) : "q"(s), "1"(c->fl) : "cc");                                \
+        c->fl = (uint16_t)f;                                                                       \
+        WR16(REG_RAX, (T16)ax);                                                                    \
+        NEXT();                                                                                    \
+    }
+#define MULNK(NAME, INSN, SFX, N, SRC)                                                             \
+    static OP(NAME)                                                                                \
+    {                                                                                              \
+        T##N s = (SRC), hi;                                                                        \
+        uint64_t f, lo = RD##N(REG_RAX);                                                           \
+        __asm__(FL_LOAD "mov %2,%%rax\n\t" INSN SFX " %3\n\tmov %%rax,%%rcx" FL_SAVE              \
+                : "=&a"(f), "=&d"(hi), "+&c"(lo) : "r"(s), "0"((uint64_t)c->fl) : "cc");           \
+        c->fl = (uint16_t)f;                                                                       \
+        WR##N(REG_RAX, (T##N)lo);                                                                  \
+        WR##N(REG_RDX, hi);                                                                        \
+        NEXT();                                                                                    \
+    }
 #define LD(N) mmu_ld##N(c, o, op_ea(c, o, N / 8, false))
-#define MUL_OP(NAME, INSN)                                                                         \
-    MUL8(NAME##_r8, INSN, RD8(o->src))                                                             \
-    MUL8(NAME##_m8, INSN, LD(8))                                                                   \
-    MULN(NAME##_r16, INSN, "w", 16, RD16(o->src))                                                  \
-    MULN(NAME##_m16, INSN, "w", 16, LD(16))                                                        \
-    MULN(NAME##_r32, INSN, "l", 32, RD32(o->src))                                                  \
-    MULN(NAME##_m32, INSN, "l", 32, LD(32))                                                        \
-    MULN(NAME##_r64, INSN, "q", 64, RD64(o->src))                                                  \
-    MULN(NAME##_m64, INSN, "q", 64, LD(64))
-MUL_OP(mul, "mul")
-MUL_OP(imul, "imul")
+#define MUL_OP(NAME, M8, MN, INSN)                                                                 \
+    M8(NAME##_r8, INSN, RD8(o->src))                                                               \
+    M8(NAME##_m8, INSN, LD(8))                                                                     \
+    MN(NAME##_r16, INSN, "w", 16, RD16(o->src))                                                    \
+    MN(NAME##_m16, INSN, "w", 16, LD(16))                                                          \
+    MN(NAME##_r32, INSN, "l", 32, RD32(o->src))                                                    \
+    MN(NAME##_m32, INSN, "l", 32, LD(32))                                                          \
+    MN(NAME##_r64, INSN, "q", 64, RD64(o->src))                                                    \
+    MN(NAME##_m64, INSN, "q", 64, LD(64))
+MUL_OP(mul, MUL8, MULN, "mul")
+MUL_OP(imul, MUL8, MULN, "imul")
+MUL_OP(keep_mul, MUL8K, MULNK, "mul")
+MUL_OP(keep_imul, MUL8K, MULNK, "imul")
 
 /* Quotient overflow tests. Unsigned: high half >= divisor. Signed: by wider arithmetic. */
 typedef unsigned __int128 u128;
@@ -106,28 +132,33 @@ DIV_OP(div, "div", (ax >> 8) >= s, UCHECK)
 DIV_OP(idiv, "idiv", idiv_overflows((S16)ax, (S8)s, 8), SCHECK)
 
 #define ROW(N) {N##8, N##16, N##32, N##64}
-const op_fn mul_r[4][4] = {ROW(mul_r), ROW(imul_r), ROW(div_r), ROW(idiv_r)};
-const op_fn mul_m[4][4] = {ROW(mul_m), ROW(imul_m), ROW(div_m), ROW(idiv_m)};
+const op_fn mul_r[2][4][4] = {{ROW(mul_r), ROW(imul_r), ROW(div_r), ROW(idiv_r)},
+                              {ROW(keep_mul_r), ROW(keep_imul_r), ROW(div_r), ROW(idiv_r)}};
+const op_fn mul_m[2][4][4] = {{ROW(mul_m), ROW(imul_m), ROW(div_m), ROW(idiv_m)},
+                              {ROW(keep_mul_m), ROW(keep_imul_m), ROW(div_m), ROW(idiv_m)}};
 
 /* IMUL r, r/m and IMUL r, r/m, imm */
-#define IMUL2(NAME, SFX, N, A, B)                                                                  \
+#define IMUL2(NAME, PRE, SFX, N, A, B)                                                             \
     static OP(NAME)                                                                                \
     {                                                                                              \
         T##N b = (B), a = (T##N)(A);                                                               \
         uint32_t f;                                                                                \
-        __asm__("imul" SFX " %2,%0" FL_SAVE : "+r"(a), "=&a"(f) : "r"(b) : "cc");                  \
+        __asm__(PRE "imul" SFX " %2,%0" FL_SAVE : "+&r"(a), "=&a"(f) : "r"(b), "1"(c->fl) : "cc"); \
         c->fl = (uint16_t)f;                                                                       \
         WR##N(o->dst, a);                                                                          \
         NEXT();                                                                                    \
     }
-#define IMULS(SFX, N)                                                                              \
-    IMUL2(imul2_rr##N, SFX, N, RD##N(o->dst), RD##N(o->src))                                       \
-    IMUL2(imul2_rm##N, SFX, N, RD##N(o->dst), LD(N))                                               \
-    IMUL2(imul3_rr##N, SFX, N, o->imm, RD##N(o->src))                                              \
-    IMUL2(imul3_rm##N, SFX, N, o->imm, LD(N))
-IMULS("w", 16)
-IMULS("l", 32)
-IMULS("q", 64)
-#define ROW3(N) {NULL, N##16, N##32, N##64}
-const op_fn imul2_rr[4] = ROW3(imul2_rr), imul2_rm[4] = ROW3(imul2_rm), imul3_rr[4] = ROW3(imul3_rr),
-            imul3_rm[4] = ROW3(imul3_rm);
+#define IMULS(NAME, PRE, SFX, N)                                                                   \
+    IMUL2(NAME##2_rr##N, PRE, SFX, N, RD##N(o->dst), RD##N(o->src))                                \
+    IMUL2(NAME##2_rm##N, PRE, SFX, N, RD##N(o->dst), LD(N))                                        \
+    IMUL2(NAME##3_rr##N, PRE, SFX, N, o->imm, RD##N(o->src))                                       \
+    IMUL2(NAME##3_rm##N, PRE, SFX, N, o->imm, LD(N))
+IMULS(imul, "", "w", 16)
+IMULS(imul, "", "l", 32)
+IMULS(imul, "", "q", 64)
+IMULS(keep_imul, FL_LOAD, "w", 16)
+IMULS(keep_imul, FL_LOAD, "l", 32)
+IMULS(keep_imul, FL_LOAD, "q", 64)
+#define ROW3(N) {{NULL, N##16, N##32, N##64}, {NULL, keep_##N##16, keep_##N##32, keep_##N##64}}
+const op_fn imul2_rr[2][4] = ROW3(imul2_rr), imul2_rm[2][4] = ROW3(imul2_rm), imul3_rr[2][4] = ROW3(imul3_rr),
+            imul3_rm[2][4] = ROW3(imul3_rm);

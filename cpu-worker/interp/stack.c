@@ -138,7 +138,7 @@ OP(op_push_seg)
 {
     unsigned n = o->aux / 8;
     uint64_t sel = c->s->seg[o->src].selector;
-    if (n == 4) { /* only the low half is written, the stack pointer moves by four */
+    if (n == 4 && !o->dst) { /* Intel: only the low half is written, the stack pointer moves by four */
         uint64_t sp = c->gpr[REG_RSP] - 4;
         mem_store(c, o, stk_linear(c, o, sp, 2, true), 2, sel);
         stk_set(c, sp);

@@ -90,6 +90,11 @@ OP(op_rdtscp)
     c->gpr[REG_RCX] = (uint32_t)c->s->tsc_aux;
     NEXT();
 }
+/* What follows is fetched anew: the block ends, and the run loop looks at every event. */
+OP(op_serialize)
+{
+    return cpu_leave(c, o);
+}
 OP(op_rdpid)
 {
     c->gpr[o->dst] = (uint32_t)c->s->tsc_aux;

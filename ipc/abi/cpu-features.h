@@ -100,11 +100,11 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(FSGSBASE, 7_EBX, 0, OWN, "fsgsbase", NULL)                                                   \
     F(TSC_ADJUST, 7_EBX, 1, OWN, "tsc-adjust", NULL)                                               \
     F(SGX, 7_EBX, 2, NONE, "sgx", NULL)                                                            \
-    F(BMI1, 7_EBX, 3, NONE, "bmi1", NULL)                                                          \
+    F(BMI1, 7_EBX, 3, HOST, "bmi1", NULL)                                                          \
     F(HLE, 7_EBX, 4, NONE, "hle", NULL)                                                            \
     F(AVX2, 7_EBX, 5, NONE, "avx2", NULL)                                                          \
     F(SMEP, 7_EBX, 7, OWN, "smep", NULL)                                                           \
-    F(BMI2, 7_EBX, 8, NONE, "bmi2", NULL)                                                          \
+    F(BMI2, 7_EBX, 8, HOST, "bmi2", NULL)                                                          \
     F(ERMS, 7_EBX, 9, OWN, "erms", NULL)                                                           \
     F(INVPCID, 7_EBX, 10, OWN, "invpcid", NULL)                                                    \
     F(RTM, 7_EBX, 11, NONE, "rtm", NULL)                                                           \
@@ -112,7 +112,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(AVX512F, 7_EBX, 16, NONE, "avx512f", NULL)                                                   \
     F(AVX512DQ, 7_EBX, 17, NONE, "avx512dq", NULL)                                                 \
     F(RDSEED, 7_EBX, 18, HOST, "rdseed", NULL)                                                     \
-    F(ADX, 7_EBX, 19, NONE, "adx", NULL)                                                           \
+    F(ADX, 7_EBX, 19, HOST, "adx", NULL)                                                           \
     F(SMAP, 7_EBX, 20, NONE, "smap", NULL)                                                         \
     F(AVX512IFMA, 7_EBX, 21, NONE, "avx512ifma", NULL)                                             \
     F(PCOMMIT, 7_EBX, 22, NONE, "pcommit", NULL)                                                   \
@@ -139,7 +139,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(LA57, 7_ECX, 16, NONE, "la57", NULL)                                                         \
     F(RDPID, 7_ECX, 22, OWN, "rdpid", NULL)                                                        \
     F(BUS_LOCK_DETECT, 7_ECX, 24, NONE, "bus-lock-detect", NULL)                                   \
-    F(CLDEMOTE, 7_ECX, 25, NONE, "cldemote", NULL)                                                 \
+    F(CLDEMOTE, 7_ECX, 25, OWN, "cldemote", NULL)                                                 \
     F(MOVDIRI, 7_ECX, 27, NONE, "movdiri", NULL)                                                   \
     F(MOVDIR64B, 7_ECX, 28, NONE, "movdir64b", NULL)                                               \
     F(SGXLC, 7_ECX, 30, NONE, "sgxlc", NULL)                                                       \
@@ -149,7 +149,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(FSRM, 7_EDX, 4, OWN, "fsrm", NULL)                                                           \
     F(AVX512_VP2INTERSECT, 7_EDX, 8, NONE, "avx512-vp2intersect", NULL)                            \
     F(MD_CLEAR, 7_EDX, 10, OWN, "md-clear", NULL)                                                  \
-    F(SERIALIZE, 7_EDX, 14, NONE, "serialize", NULL)                                               \
+    F(SERIALIZE, 7_EDX, 14, OWN, "serialize", NULL)                                               \
     F(TSX_LDTRK, 7_EDX, 16, NONE, "tsx-ldtrk", NULL)                                               \
     F(ARCH_LBR, 7_EDX, 19, NONE, "arch-lbr", NULL)                                                 \
     F(AMX_BF16, 7_EDX, 22, NONE, "amx-bf16", NULL)                                                 \
@@ -184,7 +184,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(CMP_LEGACY, X1_ECX, 1, OWN, "cmp-legacy", NULL)                                              \
     F(SVM, X1_ECX, 2, NONE, "svm", NULL)                                                           \
     F(EXTAPIC, X1_ECX, 3, NONE, "extapic", NULL)                                                   \
-    F(CR8LEGACY, X1_ECX, 4, NONE, "cr8legacy", NULL)                                               \
+    F(CR8LEGACY, X1_ECX, 4, OWN, "cr8legacy", NULL)                                               \
     F(ABM, X1_ECX, 5, HOST, "abm", NULL)                                                           \
     F(SSE4A, X1_ECX, 6, NONE, "sse4a", NULL)                                                       \
     F(MISALIGNSSE, X1_ECX, 7, NONE, "misalignsse", NULL)                                           \

@@ -17,6 +17,11 @@ static bool host_has(unsigned leaf, unsigned bit)
     unsigned a, b, c, d;
     return __get_cpuid(leaf, &a, &b, &c, &d) && (c >> bit & 1);
 }
+static bool host_has_7b(unsigned bit)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> bit & 1);
+}
 /* Belongs to the integer set that the interpreter advertises or has to treat as a NOP. */
 static bool integer_set(const ZydisDecodedInstruction *in)
 {
@@ -40,6 +45,12 @@ static bool integer_set(const ZydisDecodedInstruction *in)
         return host_has(1, 22);
     case ZYDIS_ISA_SET_POPCNT:
         return host_has(1, 23);
+    case ZYDIS_ISA_SET_BMI1:
+        return host_has_7b(3);
+    case ZYDIS_ISA_SET_BMI2:
+        return host_has_7b(8);
+    case ZYDIS_ISA_SET_ADOX_ADCX:
+        return host_has_7b(19);
     case ZYDIS_ISA_SET_LZCNT:
         return host_has(0x80000001, 5);
     default:
@@ -216,7 +227,7 @@ static bool skip(bool m64, unsigned map, unsigned op)
                (op >= 0xd8 && op <= 0xdf);
     if (map == 1)
         return op == 0x05 || op == 0x34 || op == 0x0b || op == 0x38 || op == 0x3a;
-    return op != 0xf0 && op != 0xf1;
+    return op != 0xf0 && op != 0xf1 && op != 0xf6;
 }
 
 void encode_all(bool m64, unsigned density, void (*fn)(struct insn *))

@@ -4,6 +4,7 @@
  * identity page tables. The IDT is empty, so that an INT3 shows as the #GP of its own delivery.
  * Must never deliver an event into guest code.
  */
+#include "cpu-worker/interp/decode.h"
 #include "tests/lib/bare.h"
 #include "tests/unit/cpu/oracle.h"
 
@@ -26,14 +27,19 @@ void engine_init(void)
 {
     if (bare_init(&b, RAM_SIZE))
         exit(1);
+    b.cpu->vendor = host_is_amd ? ABI_CPU_AMD : ABI_CPU_INTEL;
 }
 
 static void user_pages(void)
 {
     uint64_t *t = (uint64_t *)(b.ram + 0x1000);
     t[0] |= 4;
-    for (unsigned i = 0x1000 / 8; i < 0x6000 / 8; i++)
+    for (unsigned i = 0x1000 / 8; i < 0x2000 / 8; i++)
         t[i] |= t[i] ? 4 : 0;
+    for (unsigned i = 0; i < 4 * 512; i++) { /* nothing but the window is there, as in this process */
+        bool in = i >= WINDOW >> 21 && i < (WINDOW + WINDOW_SIZE) >> 21;
+        t[0x2000 / 8 + i] = in ? t[0x2000 / 8 + i] | 4 : 0;
+    }
 }
 void engine_mode(bool m64)
 {

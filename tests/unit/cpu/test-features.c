@@ -50,6 +50,11 @@ static const struct sample samples[] = {
     {FEAT_RDTSCP, 3, {0x0f, 0x01, 0xf9}, 0},
     {FEAT_LM, 3, {0x0f, 0x01, 0xf8}, 0},
     {FEAT_LAHF_LM, 1, {0x9f}, 0},
+    {FEAT_BMI1, 5, {0xc4, 0xe2, 0x78, 0xf3, 0xc9}, 0},
+    {FEAT_BMI2, 5, {0xc4, 0xe2, 0x71, 0xf7, 0xc0}, 0},
+    {FEAT_ADX, 5, {0x66, 0x0f, 0x38, 0xf6, 0xc1}, 0},
+    {FEAT_SERIALIZE, 3, {0x0f, 0x01, 0xe8}, 0},
+    {FEAT_CR8LEGACY, 4, {0xf0, 0x0f, 0x20, 0xc0}, 0},
     {FEAT_ABM, 4, {0xf3, 0x0f, 0xbd, 0xc1}, 1},
 };
 /* Features that add no instruction of their own, or one that others give too. */
@@ -59,7 +64,7 @@ static const uint16_t silent[] = {
     FEAT_ERMS, FEAT_UMIP, FEAT_FSRM, FEAT_MD_CLEAR, FEAT_SPEC_CTRL, FEAT_STIBP, FEAT_SSBD,
     FEAT_ARCH_CAPABILITIES, FEAT_ARAT, FEAT_NX, FEAT_MMXEXT, FEAT_PDPE1GB, FEAT_CMP_LEGACY,
     FEAT_3DNOWPREFETCH, FEAT_INVTSC, FEAT_IBPB, FEAT_IBRS, FEAT_AMD_STIBP, FEAT_AMD_SSBD,
-    FEAT_AMD_NO_SSB, FEAT_LFENCE_SERIALIZING,
+    FEAT_AMD_NO_SSB, FEAT_LFENCE_SERIALIZING, FEAT_CLDEMOTE,
 };
 
 static op_fn decoded(const uint8_t *b, unsigned len, const uint32_t *feat)
