@@ -187,7 +187,10 @@ OP(op_iret)
     unsigned n = o->aux / 8, was = c->cpl;
     uint64_t sp = c->gpr[REG_RSP];
     struct desc d;
-    c->s->nmi_blocked = 0;
+    if (c->s->nmi_blocked) {
+        c->s->nmi_blocked = 0;
+        c->exit_request = 1; /* one that waited is taken right after this instruction */
+    }
     if (!(c->mode & MODE_PE)) {
         iret_real(c, o);
         far_done(c);

@@ -89,7 +89,8 @@ static void halt_sleep(struct cpu *c)
     __atomic_store_n(&c->page->guest_insns, c->insns, __ATOMIC_RELAXED);
     for (;;) {
         uint32_t seen = __atomic_load_n(&c->intr_wake, __ATOMIC_SEQ_CST);
-        if (c->pause_req || c->flush_req || chipset_nmi_pending(c->chipset, c->index) ||
+        if (c->pause_req || c->flush_req ||
+            (!c->s->nmi_blocked && chipset_nmi_pending(c->chipset, c->index)) ||
             ((c->eflags & RF_IF) && chipset_intr_pending(c->chipset, c->index)))
             break;
         futex_wait(&c->intr_wake, seen);

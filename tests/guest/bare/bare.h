@@ -57,6 +57,8 @@ struct subject {
         __attribute__((used, aligned(16), section(".subjects"))) = {#id, id##_run};                             \
     static void id##_run(void)
 
+void *memset(void *p, int v, size_t n);
+void *memcpy(void *to, const void *from, size_t n);
 void gdt_set(unsigned sel, u64 descriptor);
 u64 seg_desc(u32 base, u32 limit, u32 attr); /* attr as in bits 8-23 of the high word, >> 8 */
 void idt_ist(unsigned vector, unsigned ist); /* 0 = the stack in use */

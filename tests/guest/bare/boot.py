@@ -62,6 +62,11 @@ def a_guest_chooses_the_exit_status():
     assert status == 11, (status, text)
 
 
+def a_triple_fault_resets():
+    status, text = compare.boot(compare.BULKHEAD, "triple")  # with -no-reboot a reset ends the emulator
+    assert status == 0, (status, text)
+
+
 def ports_of_the_chipset_are_refused():
     emulator = [*compare.BULKHEAD, "-device", "isa-debug-exit,iobase=0x3f8"]
     saved = compare.MACHINE[:]
@@ -76,5 +81,5 @@ def ports_of_the_chipset_are_refused():
 
 if __name__ == "__main__":
     tap.main(multiboot_kernel_gets_its_modules_and_their_strings, pvh_kernel_gets_its_start_info_and_initrd,
-             a_module_that_is_not_there_is_named, a_guest_chooses_the_exit_status,
+             a_module_that_is_not_there_is_named, a_guest_chooses_the_exit_status, a_triple_fault_resets,
              ports_of_the_chipset_are_refused)

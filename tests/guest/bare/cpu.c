@@ -83,6 +83,7 @@ static void gdt_init(void)
     *(u32 *)(tss32 + 4) = (u32)(u64)legacy_stack_top;
     *(u16 *)(tss32 + 8) = SEL_DATA;
     *(u16 *)(tss32 + 0x66) = 0x88; /* behind the 32-byte interrupt redirection map of VME */
+    tss32[0x68 + V_DONE / 8] |= 1 << V_DONE % 8; /* the closing INT is never redirected */
     tss64[0x68 + 0x2000] = tss32[0x88 + 0x2000] = 0xff;
     __asm__ volatile("lidt long_idtr; ltr %w0" ::"r"(SEL_TSS64));
 }
@@ -252,6 +253,8 @@ void enter_legacy(void);
 
 u64 resume(const u8 *code, const u8 *end, enum mode m)
 {
+    if (cr4_get() & 1 << 21) /* SMAP: the snippet's page is a user page */
+        __asm__ volatile("stac");
     memcpy((void *)CODE, code, (size_t)(end - code));
     if (m < PM32) {
         enter_long();
