@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bulkhead-cpu-worker: maps guest memory, starts the vCPU's thread and obeys the vmm's run, pause
+ * bulkhead-cpu-worker: maps guest memory, starts the vCPUs' threads and obeys the vmm's run, pause
  * and reset. Owns the order of those three; must never execute guest code in the main thread, nor
  * decide what a reset or power-off means for the machine: it reports and parks.
  */
@@ -15,6 +15,8 @@
 #include "cpu-worker/irq/pump.h"
 #include "cpu-worker/irq/vcpu-thread.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/startup.h"
+#include "cpu-worker/run/team.h"
 #include "device-procs/runtime/devproc.h"
 #include "ipc/fds.h"
 
@@ -26,15 +28,18 @@ struct worker {
     struct abi_machine_page *page;
     struct abi_codepage *codepage;
     struct chipset *cs;
-    struct cpu *cpu;
-    struct mmu_host mem;
+    unsigned n;             /* vCPUs */
+    struct team *team;
+    struct mmu_host mem;    /* the pump's copy of the address map; each vCPU has its own */
+    struct mmu_host *vcpu_mem[ABI_VCPU_MAX];
     struct vclock clock;
     struct pump pump;
-    struct vcpu_thread vcpu;
-    int report_fd;          /* eventfd: the vCPU's thread has something for the main thread */
+    struct vcpu_thread vcpu[ABI_VCPU_MAX];
+    int report_fd;          /* eventfd: a vCPU's thread has something for the main thread */
     uint32_t events;        /* atomic: bit n = CTL__WORKER_EVENT__KIND n waits to be sent */
+    bool powered_on;        /* the machine has not run since power-on or reset */
     uint32_t leaving;       /* atomic: the guest powered off or reset; nothing after that counts */
-    enum ctl_msg wanted;    /* PAUSE or RESET that waits for the vCPU to park, 0 = none */
+    enum ctl_msg wanted;    /* PAUSE or RESET that waits for the vCPUs to park, 0 = none */
     uint32_t wanted_seq;
 };
 
@@ -46,8 +51,8 @@ static struct worker the_worker;
 static void host_vcpu_kick(void *opaque, unsigned vcpu)
 {
     struct worker *w = opaque;
-    (void)vcpu;
-    cpu_kick(w->cpu);
+    if (w->team->cpu[vcpu])
+        cpu_kick(w->team->cpu[vcpu]);
 }
 
 static void host_timer_rearm(void *opaque)
@@ -63,7 +68,20 @@ static void report(struct worker *w, unsigned kind)
     ipc_eventfd_signal(w->report_fd);
 }
 
-/* Power-off and reset end execution where they are written: the vCPU parks by itself and the vmm
+static void all_park(struct worker *w)
+{
+    for (unsigned i = 0; i < w->n; i++)
+        vcpu_thread_park(&w->vcpu[i]);
+}
+static bool all_parked(const struct worker *w)
+{
+    for (unsigned i = 0; i < w->n; i++)
+        if (!vcpu_thread_parked(&w->vcpu[i]))
+            return false;
+    return true;
+}
+
+/* Power-off and reset end execution where they are written: the vCPUs park by themselves and the vmm
  * decides what comes next. */
 static void host_event(void *opaque, enum chipset_event ev)
 {
@@ -74,7 +92,7 @@ static void host_event(void *opaque, enum chipset_event ev)
     }
     if (__atomic_exchange_n(&w->leaving, 1, __ATOMIC_SEQ_CST))
         return;
-    vcpu_thread_park(&w->vcpu);
+    all_park(w);
     report(w, ev == CHIPSET_EV_POWEROFF ? CTL__WORKER_EVENT__KIND__POWEROFF
                                         : CTL__WORKER_EVENT__KIND__RESET);
 }
@@ -107,14 +125,16 @@ static uint64_t host_tsc_to_ns(void *opaque, unsigned vcpu, uint64_t tsc)
 static void flush_tlb(void *opaque)
 {
     struct worker *w = opaque;
-    cpu_request_flush(w->cpu);
+    mmio_map_refresh(&w->mem); /* the copy that is compared when the vmm rings */
+    team_flush(w->team);
 }
 
 static void host_a20(void *opaque, bool enabled)
 {
     struct worker *w = opaque;
-    mmio_a20_set(&w->mem, enabled);
-    cpu_request_flush(w->cpu);
+    for (unsigned i = 0; i < w->n; i++)
+        mmio_a20_set(w->vcpu_mem[i], enabled);
+    team_flush(w->team);
 }
 
 /* ---- run, pause, reset
@@ -131,9 +151,10 @@ static void chipset_power_on(struct worker *w)
 {
     chipset_reset(w->cs);
     vclock_tsc_reset(&w->clock);
+    w->powered_on = true;
 }
 
-/* Carries out the command that waited for the vCPU to park. */
+/* Carries out the command that waited for the vCPUs to park. */
 static int wanted_finish(struct worker *w)
 {
     enum ctl_msg type = w->wanted;
@@ -151,25 +172,43 @@ static int park_then(struct worker *w, enum ctl_msg type, uint32_t seq)
         return -EPROTO; /* the vmm waits for one answer before the next question */
     w->wanted = type;
     w->wanted_seq = seq;
-    if (vcpu_thread_parked(&w->vcpu)) {
+    if (all_parked(w)) {
         vclock_pause(&w->clock);
         pump_rearm(&w->pump);
         return wanted_finish(w);
     }
-    vcpu_thread_park(&w->vcpu);
+    all_park(w);
     return 0;
+}
+
+/* The first vCPU's state was set by the vmm. The others wait for their start-up IPI, with the memory types
+ * of the first, as firmware leaves them. */
+static void others_power_on(struct worker *w)
+{
+    const struct abi_vcpu_state *first = &w->page->vcpu[0];
+    for (unsigned i = 1; i < w->n; i++) {
+        struct abi_vcpu_state *s = &w->page->vcpu[i];
+        startup_state_reset(s, true);
+        s->mtrr_def_type = first->mtrr_def_type;
+        memcpy(s->mtrr_fixed, first->mtrr_fixed, sizeof(s->mtrr_fixed));
+        memcpy(s->mtrr_var, first->mtrr_var, sizeof(s->mtrr_var));
+    }
 }
 
 static int run(struct worker *w, uint32_t seq)
 {
     if (w->wanted)
         return -EPROTO;
-    if (vcpu_thread_parked(&w->vcpu)) {
+    if (all_parked(w)) {
         __atomic_store_n(&w->leaving, 0, __ATOMIC_SEQ_CST);
+        if (w->powered_on)
+            others_power_on(w);
+        w->powered_on = false;
         vclock_run(&w->clock);
         pump_look(&w->pump); /* what happened while nobody rang */
         pump_rearm(&w->pump);
-        vcpu_thread_run(&w->vcpu);
+        for (unsigned i = 0; i < w->n; i++)
+            vcpu_thread_run(&w->vcpu[i]);
     }
     return ack(w, seq);
 }
@@ -196,6 +235,8 @@ static void vcpu_parked(void *opaque, int why)
 {
     struct worker *w = opaque;
     bool leaving = __atomic_load_n(&w->leaving, __ATOMIC_SEQ_CST);
+    if (why != CPU_EXIT_PAUSED)
+        all_park(w); /* one that cannot go on stops the machine */
     if (why == CPU_EXIT_TRIPLE_FAULT && !leaving)
         report(w, CTL__WORKER_EVENT__KIND__TRIPLE_FAULT);
     else if (why == CPU_EXIT_INTERNAL_ERROR)
@@ -208,8 +249,9 @@ static int event_send(struct worker *w, unsigned kind)
 {
     Ctl__WorkerEvent ev = CTL__WORKER_EVENT__INIT;
     ev.kind = (Ctl__WorkerEvent__Kind)kind;
-    if (kind == CTL__WORKER_EVENT__KIND__INTERNAL_ERROR && w->cpu->internal_error)
-        ev.detail = (char *)w->cpu->internal_error;
+    for (unsigned i = 0; i < w->n && kind == CTL__WORKER_EVENT__KIND__INTERNAL_ERROR; i++)
+        if (w->team->cpu[i]->internal_error)
+            ev.detail = (char *)w->team->cpu[i]->internal_error;
     return ctl_send(&w->proc->ctl, CTL_WORKER_EVENT, &ev, NULL, 0, SEND_WAIT_MS);
 }
 
@@ -221,7 +263,7 @@ static void reported(void *opaque, int fd, uint32_t events)
     ipc_eventfd_drain(fd);
     /* parked is read before the events: a reason reported before parking is then sent before the
      * acknowledgement. */
-    bool parked = vcpu_thread_parked(&w->vcpu);
+    bool parked = all_parked(w);
     uint32_t bits = __atomic_exchange_n(&w->events, 0, __ATOMIC_SEQ_CST);
     for (unsigned kind = 0; kind < 32 && !err; kind++)
         if (bits >> kind & 1)
@@ -267,8 +309,9 @@ static int page_map(struct worker *w, const Ctl__Boot *boot, const int *fds, uns
                   w->page->version, ABI_MACHINE_MAGIC, ABI_MACHINE_VERSION);
         return -EPROTO;
     }
-    if (w->page->vcpus != ABI_VCPU_MAX) {
-        log_error("machine page: %u vCPUs, this program runs %u", w->page->vcpus, ABI_VCPU_MAX);
+    w->n = w->page->vcpus;
+    if (w->n < 1 || w->n > ABI_VCPU_MAX) {
+        log_error("machine page: %u vCPUs, this program runs 1 to %u", w->n, ABI_VCPU_MAX);
         return -EINVAL;
     }
     return 0;
@@ -292,13 +335,26 @@ static int memory_map(struct worker *w, const Ctl__Boot *boot, const int *fds, u
     return 0;
 }
 
-static int cpu_create(struct worker *w)
+static int cpu_create(struct worker *w, unsigned i)
 {
     size_t size = (cpu_size() + 63) & ~(size_t)63;
-    w->cpu = aligned_alloc(64, size);
-    if (!w->cpu)
+    struct cpu *c = aligned_alloc(64, size);
+    struct mmu_host *mem = malloc(sizeof(*mem));
+    if (!c || !mem)
         return -ENOMEM;
-    return cpu_init(w->cpu, 0, w->page, &w->mem, w->cs, w->codepage);
+    *mem = w->mem;
+    w->vcpu_mem[i] = mem;
+    w->vcpu[i] = (struct vcpu_thread){.cpu = c, .index = i, .parked = 1, .on_park = vcpu_parked,
+                                      .opaque = w};
+    return cpu_init_member(c, i, w->page, mem, w->cs, w->team);
+}
+static int cpus_create(struct worker *w)
+{
+    int err = 0;
+    w->team = team_create(w->n, w->mem.ram_size, w->codepage);
+    for (unsigned i = 0; i < w->n && w->team && !err; i++)
+        err = cpu_create(w, i);
+    return w->team ? err : -ENOMEM;
 }
 
 static int machine_create(struct worker *w)
@@ -313,7 +369,7 @@ static int machine_create(struct worker *w)
     if (!w->cs)
         return -ENOMEM;
     vclock_init(&w->clock, w->page);
-    int err = cpu_create(w);
+    int err = cpus_create(w);
     if (err)
         return err;
     p->loop = &w->proc->loop;
@@ -323,7 +379,6 @@ static int machine_create(struct worker *w)
     p->clock = &w->clock;
     p->flush = flush_tlb;
     p->opaque = w;
-    w->vcpu = (struct vcpu_thread){.cpu = w->cpu, .on_park = vcpu_parked, .opaque = w};
     err = pump_init(p);
     if (err)
         return err;
@@ -343,7 +398,8 @@ static int worker_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds
     w->report_fd = ipc_eventfd_create();
     err = w->report_fd < 0 ? w->report_fd : machine_create(w);
     err = err ? err : ipc_loop_add(&p->loop, w->report_fd, EPOLLIN, reported, w);
-    err = err ? err : vcpu_thread_start(&w->vcpu);
+    for (unsigned i = 0; i < w->n && !err; i++)
+        err = vcpu_thread_start(&w->vcpu[i]);
     if (err)
         log_error("set-up: %s", strerror(-err));
     return err;
@@ -352,8 +408,11 @@ static int worker_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds
 static void worker_shutdown(struct devproc *p)
 {
     struct worker *w = p->opaque;
-    mmio_stop(&w->mem);
-    vcpu_thread_stop(&w->vcpu, STOP_WAIT_S);
+    for (unsigned i = 0; i < w->n && w->vcpu_mem[i]; i++)
+        mmio_stop(w->vcpu_mem[i]);
+    all_park(w);
+    for (unsigned i = 0; i < w->n; i++)
+        vcpu_thread_stop(&w->vcpu[i], i ? 0 : STOP_WAIT_S);
 }
 
 int main(int argc, char **argv)

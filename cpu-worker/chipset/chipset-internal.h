@@ -2,8 +2,9 @@
 /*
  * What the chips share: the lock's owner, sources and lines, deadlines, and each chip's entry
  * points. Included by cpu-worker/chipset only. Every function here is called with the lock held
- * and takes no lock itself; host callbacks are made under the lock and must not call back into the
- * chipset.
+ * and takes no lock itself, except lapic_*: those are called with or without it and take only the
+ * timer's lock of one LAPIC, or the chipset's where a comment says so. Host callbacks are made under
+ * the lock and must not call back into the chipset.
  */
 #ifndef BULKHEAD_CPU_WORKER_CHIPSET_INTERNAL_H
 #define BULKHEAD_CPU_WORKER_CHIPSET_INTERNAL_H
@@ -52,8 +53,14 @@ struct chipset {
     struct abi_chipset_state *st;
     struct chipset_host host;
     pthread_mutex_t lock;
-    uint32_t intr[ABI_VCPU_MAX]; /* derived: an interrupt is deliverable. Atomic */
-    bool pic_out;                /* derived: INT of the master PIC */
+    unsigned vcpus;
+    uint32_t apic_id[ABI_VCPU_MAX];
+    uint32_t intr[ABI_VCPU_MAX]; /* hint: an interrupt may be deliverable. Atomic */
+    uint32_t arb_next;           /* lowest priority: where the search among equals begins. Atomic */
+    struct { /* the timer's fields of one LAPIC: its vCPU and the pump */
+        pthread_mutex_t m;
+    } timer_lock[ABI_VCPU_MAX] __attribute__((aligned(64)));
+    bool pic_out;                /* derived: INT of the master PIC. Atomic */
     uint64_t deadline_at[DL_COUNT]; /* derived from st, virtual ns */
     uint64_t deadline;              /* minimum, or earlier. Atomic */
     uint8_t port_owner[65536];
@@ -80,6 +87,8 @@ void cs_line_refresh(struct chipset *cs, unsigned line); /* HPET legacy routing 
 void cs_intx_refresh(struct chipset *cs, unsigned slot);
 
 /* chipset.c */
+void cs_lock(struct chipset *cs);
+void cs_unlock(struct chipset *cs);
 void cs_deadline_set(struct chipset *cs, unsigned id, uint64_t ns);
 void cs_event(struct chipset *cs, enum chipset_event ev);
 void cs_a20_set(struct chipset *cs, bool on);
@@ -116,16 +125,23 @@ struct apic_msg { /* an interrupt message on the way to the local APICs */
     bool wide; /* dest is 32 bits (x2APIC ICR), else 8 */
 };
 void lapic_reset(struct chipset *cs, unsigned vcpu);
-void lapic_update(struct chipset *cs, unsigned vcpu); /* recompute intr[vcpu] */
+void lapic_init(struct chipset *cs, unsigned vcpu); /* INIT taken */
+/* The vCPU's own thread, or while it is parked: is something deliverable; update also kicks. */
+bool lapic_evaluate(struct chipset *cs, unsigned vcpu);
+void lapic_update(struct chipset *cs, unsigned vcpu);
+void lapic_attention(struct chipset *cs, unsigned vcpu); /* any thread: evaluate soon */
+/* Own thread: pending INIT and SIPI (ABI_LAPIC_* bits), and the LAPIC's part of INIT. */
+uint32_t lapic_signal_take(struct chipset *cs, unsigned vcpu, unsigned *sipi_vector);
+bool lapic_accept_direct(struct chipset *cs, unsigned vcpu, const struct apic_msg *m);
 bool lapic_deliver(struct chipset *cs, const struct apic_msg *m); /* false: nobody accepted */
 bool lapic_matches(const struct abi_lapic *l, const struct apic_msg *m);
 void lapic_irq_set(struct chipset *cs, unsigned vcpu, uint8_t vector, bool level);
 void lapic_lvt_fire(struct chipset *cs, unsigned vcpu, unsigned lvt);
 void lapic_pic_changed(struct chipset *cs, bool level);
-void lapic_eoi(struct chipset *cs, unsigned vcpu);
+void lapic_eoi(struct chipset *cs, unsigned vcpu); /* takes the lock for a level-triggered vector */
 uint8_t lapic_ppr(const struct abi_lapic *l);
 void lapic_error_set(struct chipset *cs, unsigned vcpu, uint32_t bit);
-int lapic_ack(struct chipset *cs, unsigned vcpu);
+int lapic_ack(struct chipset *cs, unsigned vcpu); /* takes the lock for the PIC */
 uint64_t lapic_mmio_read(struct chipset *cs, unsigned vcpu, uint32_t off, unsigned size);
 void lapic_mmio_write(struct chipset *cs, unsigned vcpu, uint32_t off, unsigned size, uint64_t v);
 bool lapic_msr_read(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t *v);
@@ -133,6 +149,10 @@ bool lapic_msr_write(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t v
 static inline bool lapic_x2(const struct abi_lapic *l)
 {
     return l->apic_base & APIC_BASE_EXTD;
+}
+static inline uint32_t lapic_x2_ldr(uint32_t id)
+{ /* 11.12.10.2 */
+    return (id >> 4) << 16 | 1u << (id & 15);
 }
 static inline bool lapic_enabled(const struct abi_lapic *l)
 {

@@ -9,12 +9,12 @@
 #include "cpu-worker/chipset/chipset-internal.h"
 
 /* #syscalls:cpu-worker futex -- the mutex, only when the pump and the vCPU meet */
-static void cs_lock(struct chipset *cs)
+void cs_lock(struct chipset *cs)
 {
     pthread_mutex_lock(&cs->lock);
 }
 
-static void cs_unlock(struct chipset *cs)
+void cs_unlock(struct chipset *cs)
 {
     pthread_mutex_unlock(&cs->lock);
 }
@@ -45,10 +45,13 @@ void chipset_gsi_set(struct chipset *cs, unsigned gsi, bool level)
 
 void cs_deadline_set(struct chipset *cs, unsigned id, uint64_t ns)
 {
-    cs->deadline_at[id] = ns;
-    if (ns >= __atomic_load_n(&cs->deadline, __ATOMIC_RELAXED))
-        return; /* moved later: the pump finds out when it wakes */
-    __atomic_store_n(&cs->deadline, ns, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&cs->deadline_at[id], ns, __ATOMIC_SEQ_CST);
+    uint64_t old = __atomic_load_n(&cs->deadline, __ATOMIC_SEQ_CST);
+    do {
+        if (ns >= old)
+            return; /* moved later: the pump finds out when it wakes */
+    } while (!__atomic_compare_exchange_n(&cs->deadline, &old, ns, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
     cs->host.timer_rearm(cs->host.opaque);
 }
 
@@ -72,18 +75,31 @@ static void deadline_run(struct chipset *cs, unsigned id)
     }
 }
 
+static uint64_t deadline_min(struct chipset *cs)
+{
+    uint64_t best = NEVER;
+    for (unsigned i = 0; i < DL_LAPIC0 + cs->vcpus; i++) {
+        uint64_t at = __atomic_load_n(&cs->deadline_at[i], __ATOMIC_SEQ_CST);
+        best = at < best ? at : best;
+    }
+    return best;
+}
+
 uint64_t chipset_timers_run(struct chipset *cs)
 {
     cs_lock(cs);
-    uint64_t now = cs_now(cs), best = NEVER;
+    uint64_t now = cs_now(cs), best;
     /* Nothing below needs timer_rearm: the caller takes the result. */
     __atomic_store_n(&cs->deadline, 0, __ATOMIC_SEQ_CST);
-    for (unsigned i = 0; i < DL_COUNT; i++)
-        if (cs->deadline_at[i] <= now)
+    for (unsigned i = 0; i < DL_LAPIC0 + cs->vcpus; i++)
+        if (__atomic_load_n(&cs->deadline_at[i], __ATOMIC_SEQ_CST) <= now)
             deadline_run(cs, i);
-    for (unsigned i = 0; i < DL_COUNT; i++)
-        best = cs->deadline_at[i] < best ? cs->deadline_at[i] : best;
+    best = deadline_min(cs);
     __atomic_store_n(&cs->deadline, best, __ATOMIC_SEQ_CST);
+    /* A LAPIC sets its deadline without the lock, and saw 0 until a moment ago: look once more. */
+    uint64_t again = deadline_min(cs);
+    if (again < best)
+        __atomic_store_n(&cs->deadline, best = again, __ATOMIC_SEQ_CST);
     cs_unlock(cs);
     return best;
 }
@@ -221,10 +237,10 @@ uint64_t chipset_mmio_read(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsi
 {
     uint64_t v = ~0ull;
     uint32_t off = gpa & 0xfff;
-    cs_lock(cs);
     if (in_page(gpa, lapic_page(cs, vcpu)))
-        v = lapic_mmio_read(cs, vcpu, off, size);
-    else if (in_page(gpa, IOAPIC_BASE))
+        return lapic_mmio_read(cs, vcpu, off, size);
+    cs_lock(cs);
+    if (in_page(gpa, IOAPIC_BASE))
         v = ioapic_read(cs, off, size);
     else if (in_page(gpa, HPET_BASE))
         v = hpet_read(cs, off, size);
@@ -236,10 +252,12 @@ void chipset_mmio_write(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigne
                         uint64_t value)
 {
     uint32_t off = gpa & 0xfff;
-    cs_lock(cs);
-    if (in_page(gpa, lapic_page(cs, vcpu)))
+    if (in_page(gpa, lapic_page(cs, vcpu))) {
         lapic_mmio_write(cs, vcpu, off, size, value);
-    else if (in_page(gpa, IOAPIC_BASE))
+        return;
+    }
+    cs_lock(cs);
+    if (in_page(gpa, IOAPIC_BASE))
         ioapic_write(cs, off, size, value);
     else if (in_page(gpa, HPET_BASE))
         hpet_write(cs, off, size, value);
@@ -251,18 +269,12 @@ void chipset_mmio_write(struct chipset *cs, unsigned vcpu, uint64_t gpa, unsigne
 
 bool chipset_msr_read(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t *value)
 {
-    cs_lock(cs);
-    bool ok = lapic_msr_read(cs, vcpu, msr, value);
-    cs_unlock(cs);
-    return ok;
+    return lapic_msr_read(cs, vcpu, msr, value);
 }
 
 bool chipset_msr_write(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t value)
 {
-    cs_lock(cs);
-    bool ok = lapic_msr_write(cs, vcpu, msr, value);
-    cs_unlock(cs);
-    return ok;
+    return lapic_msr_write(cs, vcpu, msr, value);
 }
 
 uint64_t chipset_cr8_read(struct chipset *cs, unsigned vcpu)
@@ -272,23 +284,28 @@ uint64_t chipset_cr8_read(struct chipset *cs, unsigned vcpu)
 
 void chipset_cr8_write(struct chipset *cs, unsigned vcpu, uint64_t value)
 {
-    cs_lock(cs);
-    cs->st->lapic[vcpu].tpr = (value & 15) << 4;
+    __atomic_store_n(&cs->st->lapic[vcpu].tpr, (value & 15) << 4, __ATOMIC_RELAXED);
     lapic_update(cs, vcpu);
-    cs_unlock(cs);
 }
 
 bool chipset_intr_pending(struct chipset *cs, unsigned vcpu)
 {
-    return __atomic_load_n(&cs->intr[vcpu], __ATOMIC_RELAXED);
+    return __atomic_load_n(&cs->intr[vcpu], __ATOMIC_RELAXED) && lapic_evaluate(cs, vcpu);
+}
+
+bool chipset_startup_pending(struct chipset *cs, unsigned vcpu)
+{
+    return __atomic_load_n(&cs->st->lapic[vcpu].pending, __ATOMIC_SEQ_CST) & ~ABI_LAPIC_SMI;
+}
+
+uint32_t chipset_startup_take(struct chipset *cs, unsigned vcpu, unsigned *vector)
+{
+    return lapic_signal_take(cs, vcpu, vector);
 }
 
 int chipset_intr_ack(struct chipset *cs, unsigned vcpu)
 {
-    cs_lock(cs);
-    int v = lapic_ack(cs, vcpu);
-    cs_unlock(cs);
-    return v;
+    return lapic_ack(cs, vcpu);
 }
 
 bool chipset_nmi_pending(struct chipset *cs, unsigned vcpu)
@@ -309,9 +326,7 @@ void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data)
         return; /* not the interrupt window: an MSI into memory is not modelled */
     struct apic_msg m = {.dest = addr >> 12 & 0xff, .logical = addr & 4, .mode = data >> 8 & 7,
                          .vector = data & 0xff, .level = (data & 0xc000) == 0xc000};
-    cs_lock(cs);
     lapic_deliver(cs, &m);
-    cs_unlock(cs);
 }
 
 /* ---- life
@@ -319,14 +334,20 @@ void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data)
 
 struct chipset *chipset_init(struct abi_machine_page *page, const struct chipset_host *host)
 {
-    struct chipset *cs = calloc(1, sizeof(*cs));
+    struct chipset *cs = aligned_alloc(64, (sizeof(*cs) + 63) & ~(size_t)63);
     if (!cs)
         return NULL;
+    memset(cs, 0, sizeof(*cs));
     cs->page = page;
     cs->st = &page->chipset;
     cs->host = *host;
     cs->deadline = NEVER;
     pthread_mutex_init(&cs->lock, NULL);
+    cs->vcpus = page->vcpus >= 1 && page->vcpus <= ABI_VCPU_MAX ? page->vcpus : 1;
+    for (unsigned i = 0; i < cs->vcpus; i++) {
+        cs->apic_id[i] = page->run[i].apic_id;
+        pthread_mutex_init(&cs->timer_lock[i].m, NULL);
+    }
     for (unsigned i = 0; i < DL_COUNT; i++)
         cs->deadline_at[i] = NEVER;
     if (cs->st->version != ABI_CHIPSET_VERSION) {
@@ -351,7 +372,7 @@ void chipset_reset(struct chipset *cs)
     memset(cs->st->intx_line, 0, sizeof(cs->st->intx_line));
     cs->st->pic[0].lines = cs->st->pic[1].lines = 0;
     cs->st->ioapic.pins = 0;
-    for (unsigned i = 0; i < ABI_VCPU_MAX; i++)
+    for (unsigned i = 0; i < cs->vcpus; i++)
         lapic_reset(cs, i);
     pic_reset(cs);
     ioapic_reset(cs);

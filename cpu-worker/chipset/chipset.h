@@ -5,9 +5,9 @@
  * machine page (struct abi_chipset_state), never in private variables, so it can be inspected and
  * saved.
  *
- * Called from the vCPU thread (register accesses, interrupt acknowledge) and from the pump thread
- * (timers, MSIs, serial input). Every function takes the chipset's one lock itself, except
- * chipset_intr_pending and chipset_nmi_pending, which are one relaxed load.
+ * Called from the vCPU threads (register accesses, interrupt acknowledge) and from the pump thread
+ * (timers, MSIs, serial input). Functions with a vcpu argument belong to that vCPU's thread. The chips
+ * of the board share one lock; a LAPIC needs it only where it meets the PIC or the IOAPIC.
  */
 #ifndef BULKHEAD_CPU_WORKER_CHIPSET_H
 #define BULKHEAD_CPU_WORKER_CHIPSET_H
@@ -61,14 +61,19 @@ bool chipset_msr_write(struct chipset *cs, unsigned vcpu, uint32_t msr, uint64_t
 uint64_t chipset_cr8_read(struct chipset *cs, unsigned vcpu);
 void chipset_cr8_write(struct chipset *cs, unsigned vcpu, uint64_t value);
 
-/* Is an interrupt deliverable to this vCPU (IRR above PPR, or an ExtINT from the PIC)? Relaxed
- * load. */
+/* Is an interrupt deliverable to this vCPU (IRR above PPR, or an ExtINT from the PIC)? One load while
+ * nothing has arrived. */
 bool chipset_intr_pending(struct chipset *cs, unsigned vcpu);
 /* Acknowledge it: vector 0-255, or -1 if it went away. */
 int chipset_intr_ack(struct chipset *cs, unsigned vcpu);
 /* NMI: pending is a relaxed load (HLT must look at it whatever IF says), take clears it. */
 bool chipset_nmi_pending(struct chipset *cs, unsigned vcpu);
 bool chipset_nmi_take(struct chipset *cs, unsigned vcpu);
+
+/* INIT and start-up IPIs: bits ABI_LAPIC_INIT and ABI_LAPIC_SIPI; take clears them, resets the LAPIC for
+ * INIT and tells the start-up vector. */
+bool chipset_startup_pending(struct chipset *cs, unsigned vcpu);
+uint32_t chipset_startup_take(struct chipset *cs, unsigned vcpu, unsigned *vector);
 
 void chipset_gsi_set(struct chipset *cs, unsigned gsi, bool level);
 void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data);

@@ -75,7 +75,7 @@ void ioapic_retry(struct chipset *cs)
 
 bool ioapic_extint_open(struct chipset *cs, unsigned vcpu)
 {
-    uint64_t e = cs->st->ioapic.redir[0];
+    uint64_t e = __atomic_load_n(&cs->st->ioapic.redir[0], __ATOMIC_RELAXED); /* with or without lock */
     if (REDIR_MODE(e) != DM_EXTINT || (e & REDIR_MASKED))
         return false;
     struct apic_msg m = {.dest = e >> 56, .logical = e & REDIR_LOGICAL};
@@ -92,8 +92,8 @@ static void redir_write(struct chipset *cs, unsigned pin, unsigned half, uint32_
         *e &= ~REDIR_REMOTE_IRR; /* defined for level mode only; drivers clear it this way */
     ioapic_level_service(cs, pin);
     if (pin == 0)
-        for (unsigned i = 0; i < ABI_VCPU_MAX; i++)
-            lapic_update(cs, i); /* the ExtINT path may have opened or closed */
+        for (unsigned i = 0; i < cs->vcpus; i++)
+            lapic_attention(cs, i); /* the ExtINT path may have opened or closed */
 }
 
 static uint32_t ioapic_reg_read(struct chipset *cs)

@@ -77,12 +77,9 @@ static void icr_send(struct chipset *cs, unsigned vcpu, uint32_t dest)
     }
     m.logical = false;
     m.mode = m.mode == DM_LOWEST ? DM_FIXED : m.mode;
-    for (unsigned i = 0; i < ABI_VCPU_MAX; i++) {
-        if (shorthand == 1 ? i != vcpu : shorthand == 3 && i == vcpu)
-            continue;
-        m.dest = cs->st->lapic[i].id;
-        lapic_deliver(cs, &m);
-    }
+    for (unsigned i = 0; i < cs->vcpus; i++)
+        if (shorthand == 1 ? i == vcpu : shorthand == 2 || i != vcpu)
+            lapic_accept_direct(cs, i, &m);
 }
 
 static void svr_write(struct chipset *cs, unsigned vcpu, uint32_t v)
@@ -95,7 +92,9 @@ static void svr_write(struct chipset *cs, unsigned vcpu, uint32_t v)
             l->lvt[i] |= LVT_MASKED;
         lapic_timer_lvt_set(cs, vcpu, l->lvt[LVT_TIMER] | LVT_MASKED);
     } else if (!was) {
+        cs_lock(cs);
         ioapic_retry(cs);
+        cs_unlock(cs);
     }
     lapic_update(cs, vcpu);
 }
@@ -111,7 +110,7 @@ static void lvt_write(struct chipset *cs, unsigned vcpu, unsigned n, uint32_t v)
         return;
     }
     l->lvt[n] = v;
-    if (n == LVT_LINT0 && cs->pic_out && (v & 0x8000) && ((v >> 8) & 7) == DM_FIXED)
+    if (n == LVT_LINT0 && __atomic_load_n(&cs->pic_out, __ATOMIC_SEQ_CST) && (v & 0x8000) && ((v >> 8) & 7) == DM_FIXED)
         lapic_lvt_fire(cs, vcpu, n); /* level triggered, and the PIC asserts it already */
     lapic_update(cs, vcpu);
 }
@@ -121,7 +120,7 @@ static bool reg_write(struct chipset *cs, unsigned vcpu, unsigned reg, uint32_t 
     struct abi_lapic *l = &cs->st->lapic[vcpu];
     switch (reg) {
     case REG_TPR:
-        l->tpr = v & 0xff;
+        __atomic_store_n(&l->tpr, v & 0xff, __ATOMIC_RELAXED);
         lapic_update(cs, vcpu);
         return true;
     case REG_EOI:    lapic_eoi(cs, vcpu); return true;
@@ -129,8 +128,7 @@ static bool reg_write(struct chipset *cs, unsigned vcpu, unsigned reg, uint32_t 
     case REG_INIT:   lapic_timer_init_set(cs, vcpu, v); return true;
     case REG_DIVIDE: lapic_timer_divide_set(cs, vcpu, v); return true;
     case REG_ESR:
-        l->esr = l->esr_next;
-        l->esr_next = 0;
+        l->esr = __atomic_exchange_n(&l->esr_next, 0, __ATOMIC_SEQ_CST);
         return true;
     }
     if (reg >= REG_LVT && reg <= REG_LVT_END) {
@@ -245,8 +243,8 @@ static bool base_write(struct chipset *cs, unsigned vcpu, uint64_t v)
     }
     l->apic_base = (v & ~APIC_BASE_BSP) | (old & APIC_BASE_BSP);
     if (x2 && !(old & APIC_BASE_EXTD)) {
-        l->id = vcpu; /* the x2APIC ID is fixed; 11.12.5.1 */
-        l->ldr = (l->id >> 4) << 16 | 1u << (l->id & 15);
+        l->id = cs->apic_id[vcpu]; /* the x2APIC ID is fixed; 11.12.5.1 */
+        l->ldr = lapic_x2_ldr(l->id);
         l->icr_hi = 0;
     }
     lapic_update(cs, vcpu);

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local APIC timer: one-shot, periodic and TSC-deadline. Owns the count and its deadline; must
- * never poll, every expiry is computed. The bus clock is 1 GHz, so one count at divisor 1 is one
+ * The local APIC timer: one-shot, periodic and TSC-deadline. Owns the count and its deadline, under
+ * the LAPIC's timer_lock (its vCPU and the pump meet here); must never poll, every expiry is computed. The bus clock is 1 GHz, so one count at divisor 1 is one
  * virtual nanosecond. Reference: Intel SDM volume 3, 11.5.4.
  */
 #include "cpu-worker/chipset/chipset-internal.h"
+
+static void timer_lock(struct chipset *cs, unsigned vcpu)
+{
+    pthread_mutex_lock(&cs->timer_lock[vcpu].m);
+}
+static void timer_unlock(struct chipset *cs, unsigned vcpu)
+{
+    pthread_mutex_unlock(&cs->timer_lock[vcpu].m);
+}
 
 enum { TIMER_ONESHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 
@@ -67,13 +76,15 @@ static void count_run(struct chipset *cs, unsigned vcpu)
 
 void lapic_timer_run(struct chipset *cs, unsigned vcpu)
 {
+    timer_lock(cs, vcpu);
     if (timer_mode(&cs->st->lapic[vcpu]) == TIMER_DEADLINE)
         deadline_run(cs, vcpu);
     else
         count_run(cs, vcpu);
+    timer_unlock(cs, vcpu);
 }
 
-void lapic_timer_init_set(struct chipset *cs, unsigned vcpu, uint32_t count)
+static void init_set(struct chipset *cs, unsigned vcpu, uint32_t count)
 {
     struct abi_lapic *l = &cs->st->lapic[vcpu];
     if (timer_mode(l) == TIMER_DEADLINE)
@@ -83,8 +94,14 @@ void lapic_timer_init_set(struct chipset *cs, unsigned vcpu, uint32_t count)
     l->timer_next_ns = count ? l->timer_start_ns + timer_span(l) : NEVER;
     timer_arm(cs, vcpu);
 }
+void lapic_timer_init_set(struct chipset *cs, unsigned vcpu, uint32_t count)
+{
+    timer_lock(cs, vcpu);
+    init_set(cs, vcpu, count);
+    timer_unlock(cs, vcpu);
+}
 
-uint32_t lapic_timer_current(struct chipset *cs, unsigned vcpu)
+static uint32_t current(struct chipset *cs, unsigned vcpu)
 {
     const struct abi_lapic *l = &cs->st->lapic[vcpu];
     if (timer_mode(l) == TIMER_DEADLINE || !l->timer_init)
@@ -94,12 +111,19 @@ uint32_t lapic_timer_current(struct chipset *cs, unsigned vcpu)
         return l->timer_init - (uint32_t)(done % l->timer_init);
     return done >= l->timer_init ? 0 : l->timer_init - (uint32_t)done;
 }
+uint32_t lapic_timer_current(struct chipset *cs, unsigned vcpu)
+{
+    timer_lock(cs, vcpu);
+    uint32_t v = current(cs, vcpu);
+    timer_unlock(cs, vcpu);
+    return v;
+}
 
 /* The rest of the count goes on at the new speed. */
-void lapic_timer_divide_set(struct chipset *cs, unsigned vcpu, uint32_t v)
+static void divide_set(struct chipset *cs, unsigned vcpu, uint32_t v)
 {
     struct abi_lapic *l = &cs->st->lapic[vcpu];
-    uint32_t left = lapic_timer_current(cs, vcpu);
+    uint32_t left = current(cs, vcpu);
     l->timer_divide = v & 0xb;
     if (!left || timer_mode(l) == TIMER_DEADLINE)
         return;
@@ -109,8 +133,14 @@ void lapic_timer_divide_set(struct chipset *cs, unsigned vcpu, uint32_t v)
     l->timer_next_ns = now + left * div;
     timer_arm(cs, vcpu);
 }
+void lapic_timer_divide_set(struct chipset *cs, unsigned vcpu, uint32_t v)
+{
+    timer_lock(cs, vcpu);
+    divide_set(cs, vcpu, v);
+    timer_unlock(cs, vcpu);
+}
 
-void lapic_timer_lvt_set(struct chipset *cs, unsigned vcpu, uint32_t v)
+static void lvt_set(struct chipset *cs, unsigned vcpu, uint32_t v)
 {
     struct abi_lapic *l = &cs->st->lapic[vcpu];
     unsigned old = timer_mode(l);
@@ -129,6 +159,12 @@ void lapic_timer_lvt_set(struct chipset *cs, unsigned vcpu, uint32_t v)
     }
     timer_arm(cs, vcpu);
 }
+void lapic_timer_lvt_set(struct chipset *cs, unsigned vcpu, uint32_t v)
+{
+    timer_lock(cs, vcpu);
+    lvt_set(cs, vcpu, v);
+    timer_unlock(cs, vcpu);
+}
 
 uint64_t lapic_tsc_deadline_get(struct chipset *cs, unsigned vcpu)
 {
@@ -140,11 +176,17 @@ uint64_t lapic_tsc_deadline_get(struct chipset *cs, unsigned vcpu)
     return passed ? 0 : l->tsc_deadline;
 }
 
-void lapic_tsc_deadline_set(struct chipset *cs, unsigned vcpu, uint64_t tsc)
+static void tsc_deadline_set(struct chipset *cs, unsigned vcpu, uint64_t tsc)
 {
     struct abi_lapic *l = &cs->st->lapic[vcpu];
     if (timer_mode(l) != TIMER_DEADLINE)
         return; /* 11.5.4.1: ignored in the other modes */
     l->tsc_deadline = tsc;
     deadline_run(cs, vcpu);
+}
+void lapic_tsc_deadline_set(struct chipset *cs, unsigned vcpu, uint64_t tsc)
+{
+    timer_lock(cs, vcpu);
+    tsc_deadline_set(cs, vcpu, tsc);
+    timer_unlock(cs, vcpu);
 }

@@ -58,7 +58,7 @@ static void pic_update(struct chipset *cs)
     pic_input(&pic[0], CASCADE, pic_pending(&pic[1], false) >= 0);
     bool out = pic_pending(&pic[0], true) >= 0;
     if (out != cs->pic_out) {
-        cs->pic_out = out;
+        __atomic_store_n(&cs->pic_out, out, __ATOMIC_SEQ_CST);
         lapic_pic_changed(cs, out);
     }
 }

@@ -6,6 +6,7 @@
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/interp/regs.h"
+#include "ipc/abi/topology.h"
 
 #define BIT(n) (1u << (n))
 
@@ -20,26 +21,44 @@ static uint32_t signature(const struct abi_cpu_model *m)
     return (m->family - family) << 20 | (m->model >> 4) << 16 | family << 8 | (m->model & 15) << 4 |
            m->stepping;
 }
+static struct abi_topology topology(const struct cpu *c)
+{
+    const struct abi_cpu_model *m = &c->model;
+    return (struct abi_topology){m->sockets, m->dies, m->cores, m->threads};
+}
+static uint32_t apic_id(const struct cpu *c)
+{
+    return c->page->run[c->index].apic_id;
+}
 static struct leaf leaf_1(struct cpu *c)
 {
     uint64_t apic_base = 0;
-    struct leaf l = {signature(&c->model), c->index << 24 | 1u << 16 | 8u << 8, c->feat[CPUW_1_ECX],
-                     c->feat[CPUW_1_EDX]};
+    struct abi_topology t = topology(c);
+    unsigned logical = 1u << topo_core_shift(&t);
+    struct leaf l = {signature(&c->model), apic_id(c) << 24 | (logical & 0xff) << 16 | 8u << 8,
+                     c->feat[CPUW_1_ECX], c->feat[CPUW_1_EDX]};
+    if (logical > 1)
+        l.edx |= BIT(28); /* HTT: several logical processors in the package */
     if (!chipset_msr_read(c->chipset, c->index, 0x1b, &apic_base) || !(apic_base & 0x800))
         l.edx &= ~BIT(9);
     if ((c->s->cr4 & 0x40000) && cpu_has(c, FEAT_XSAVE))
         l.ecx |= BIT(27);
     return l;
 }
-/* Deterministic cache parameters: L1d and L1i 32 KiB, L2 1 MiB, L3 16 MiB; 64-byte lines. */
-static struct leaf leaf_4(uint32_t sub)
+/* Deterministic cache parameters: L1d and L1i 32 KiB, L2 1 MiB of a core, L3 16 MiB of a package. */
+static struct leaf leaf_4(const struct cpu *c, uint32_t sub)
 {
     static const struct {
         uint32_t type, level, ways, sets;
     } cache[] = {{1, 1, 8, 64}, {2, 1, 8, 64}, {3, 2, 16, 1024}, {3, 3, 16, 16384}};
+    struct abi_topology t = topology(c);
+    unsigned threads = topo_thread_shift(&t), package = topo_core_shift(&t);
     if (sub >= 4)
         return (struct leaf){0};
-    return (struct leaf){cache[sub].type | cache[sub].level << 5 | 1u << 8,
+    uint32_t sharing = (1u << (cache[sub].level == 3 ? package : threads)) - 1;
+    uint32_t cores = (1u << (package - threads)) - 1;
+    return (struct leaf){cache[sub].type | cache[sub].level << 5 | 1u << 8 | (sharing & 0xfff) << 14 |
+                             (cores & 0x3f) << 26,
                          63 | (cache[sub].ways - 1) << 22, cache[sub].sets - 1, 0};
 }
 static struct leaf leaf_7(const struct cpu *c, uint32_t sub)
@@ -51,14 +70,17 @@ static struct leaf leaf_7(const struct cpu *c, uint32_t sub)
     return (struct leaf){c->feat[CPUW_71_EAX] ? 1 : 0, c->feat[CPUW_7_EBX], c->feat[CPUW_7_ECX],
                          c->feat[CPUW_7_EDX]};
 }
-/* Topology: one thread per core, one core. */
+/* Extended topology: threads of a core, then everything in a package (SDM volume 2, leaf 0BH). */
 static struct leaf leaf_b(const struct cpu *c, uint32_t sub)
 {
+    struct abi_topology t = topology(c);
+    uint32_t id = apic_id(c);
     if (sub == 0)
-        return (struct leaf){0, 1, 1 << 8 | 0, c->index};
+        return (struct leaf){topo_thread_shift(&t), topo_some(t.threads), 1 << 8 | 0, id};
     if (sub == 1)
-        return (struct leaf){0, 1, 2 << 8 | 1, c->index};
-    return (struct leaf){0, 0, sub, c->index};
+        return (struct leaf){topo_core_shift(&t), topo_some(t.dies) * topo_some(t.cores) *
+                             topo_some(t.threads), 2 << 8 | 1, id};
+    return (struct leaf){0, 0, sub, id};
 }
 static struct leaf text(const char *s)
 {
@@ -115,7 +137,7 @@ static struct leaf leaf_of(struct cpu *c, uint32_t leaf, uint32_t sub)
     case 2:
         return (struct leaf){0x00feff01, 0xf0, 0, 0}; /* caches are in leaf 4 */
     case 4:
-        return leaf_4(sub);
+        return leaf_4(c, sub);
     case 6:
         return (struct leaf){c->feat[CPUW_6_EAX], 0, 0, 0};
     case 7:
@@ -136,5 +158,5 @@ OP(op_cpuid)
     c->gpr[REG_RBX] = l.ebx;
     c->gpr[REG_RCX] = l.ecx;
     c->gpr[REG_RDX] = l.edx;
-    NEXT();
+    NEXT(); /* out of the block: CPUID serialises */
 }

@@ -114,17 +114,12 @@ static bool harmless(struct decoding *d)
         o->dst = decode_gpr(d->ops[0].reg.value);
         o->fn = op_rdpid;
         break;
-    case M(CPUID): o->fn = op_cpuid; break;
     case M(RDPMC): o->fn = op_rdpmc; break;
     case M(SGDT): o->fn = op_sgdt; break;
     case M(SIDT): o->fn = op_sidt; break;
-    case M(LGDT): o->aux = d->in->operand_width; o->fn = op_lgdt; break;
-    case M(LIDT): o->aux = d->in->operand_width; o->fn = op_lidt; break;
     case M(SLDT): store_sel(d, op_sldt_r, op_sldt_m); break;
     case M(STR): store_sel(d, op_str_r, op_str_m); break;
     case M(SMSW): store_sel(d, op_smsw_r, op_smsw_m); break;
-    case M(LLDT): src_rm(d, 0); o->fn = op_lldt; break;
-    case M(LTR): src_rm(d, 0); o->fn = op_ltr; break;
     case M(VERR): src_rm(d, 0); o->fn = op_verr; break;
     case M(VERW): src_rm(d, 0); o->fn = op_verw; break;
     case M(LAR):
@@ -144,8 +139,6 @@ static bool harmless(struct decoding *d)
     case M(RDGSBASE): fsgs_base(d, ABI_GS, false); break;
     case M(WRFSBASE): fsgs_base(d, ABI_FS, true); break;
     case M(WRGSBASE): fsgs_base(d, ABI_GS, true); break;
-    case M(INVD):
-    case M(WBINVD): o->fn = op_invd; break;
     default: return false;
     }
     return true;
@@ -161,6 +154,14 @@ bool decode_system(struct decoding *d, bool *end)
         return true;
     *end = true;
     switch (d->in->mnemonic) {
+    /* Serialising: what other vCPUs stored before is decoded again after them (SDM volume 3, 8.1.3, 8.3). */
+    case M(CPUID): o->fn = op_cpuid; break;
+    case M(LGDT): o->aux = d->in->operand_width; o->fn = op_lgdt; break;
+    case M(LIDT): o->aux = d->in->operand_width; o->fn = op_lidt; break;
+    case M(LLDT): src_rm(d, 0); o->fn = op_lldt; break;
+    case M(LTR): src_rm(d, 0); o->fn = op_ltr; break;
+    case M(INVD):
+    case M(WBINVD): o->fn = op_invd; break;
     case M(IN): port_io(d, true); break;
     case M(OUT): port_io(d, false); break;
     case M(HLT): o->fn = op_hlt; break;

@@ -3,13 +3,16 @@
  * System instructions: port I/O, HLT, interrupt flag, control and debug registers, TLB control,
  * time stamp, descriptor table registers, segment base access. MSRs and CPUID are in files of their own.
  */
+#include <sched.h>
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/interp/io-perm.h"
 #include "cpu-worker/interp/segment.h"
 #include "cpu-worker/interp/stack.h"
 #include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/run/team.h"
 
+#define PAUSES_PER_YIELD 128u
 #define CR0_PE 1ull
 #define CR0_ET 0x10ull
 #define CR0_PG 0x80000000ull
@@ -104,8 +107,15 @@ OP(op_rdpmc)
 {
     cpu_raise_err(c, o, VEC_GP, 0); /* no counters are advertised */
 }
+/* A spinning vCPU may keep the one it waits for from running: offer the processor now and then.
+ * #syscalls:cpu-worker sched_yield */
 OP(op_pause)
 {
+    __builtin_ia32_pause();
+    if (++c->pauses >= PAUSES_PER_YIELD && c->team->n > 1) {
+        c->pauses = 0;
+        sched_yield();
+    }
     NEXT();
 }
 

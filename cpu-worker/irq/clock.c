@@ -70,8 +70,9 @@ void vclock_run(struct vclock *k)
         return;
     if (!k->hz)
         measure(k);
+    uint64_t tsc = __builtin_ia32_rdtsc(); /* one moment for all: their difference is the guest's */
     for (unsigned i = 0; i < ABI_VCPU_MAX; i++)
-        p->vcpu[i].tsc_offset = p->chipset.paused_tsc[i] - __builtin_ia32_rdtsc();
+        p->vcpu[i].tsc_offset = p->chipset.paused_tsc[i] - tsc;
     int64_t offset = (int64_t)(monotonic_ns() - p->chipset.paused_ns);
     __atomic_store_n(&p->clock_offset_ns, offset, __ATOMIC_RELAXED);
     p->chipset.clock_running = 1;
@@ -83,8 +84,9 @@ void vclock_pause(struct vclock *k)
     struct abi_machine_page *p = k->page;
     if (!__atomic_load_n(&k->running, __ATOMIC_RELAXED))
         return;
+    uint64_t tsc = __builtin_ia32_rdtsc();
     for (unsigned i = 0; i < ABI_VCPU_MAX; i++)
-        p->chipset.paused_tsc[i] = vclock_guest_tsc(k, i);
+        p->chipset.paused_tsc[i] = tsc + p->vcpu[i].tsc_offset;
     __atomic_store_n(&p->chipset.paused_ns, vclock_now(k), __ATOMIC_RELAXED);
     p->chipset.clock_running = 0;
     __atomic_store_n(&k->running, 0, __ATOMIC_RELEASE);

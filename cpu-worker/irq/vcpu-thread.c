@@ -3,6 +3,8 @@
 #include "cpu-worker/irq/vcpu-thread.h"
 
 #include <linux/futex.h>
+#include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +26,9 @@ static void *vcpu_main(void *arg)
 {
     struct vcpu_thread *t = arg;
     uint32_t seen = 0, now;
+    char name[16];
+    snprintf(name, sizeof(name), "vcpu %u", t->index);
+    prctl(PR_SET_NAME, name); /* before the process locks itself */
     ticket_next(&t->started);
     for (;;) {
         while ((now = __atomic_load_n(&t->ticket, __ATOMIC_ACQUIRE)) == seen)

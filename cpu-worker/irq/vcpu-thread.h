@@ -15,6 +15,7 @@ struct cpu;
 
 struct vcpu_thread {
     struct cpu *cpu;
+    unsigned index;   /* of the vCPU, for the thread's name */
     pthread_t thread;
     uint32_t ticket;  /* futex: incremented for each run */
     uint32_t started; /* futex: 1 once the thread runs its own code */

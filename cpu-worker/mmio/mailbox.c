@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/team.h"
 #include "ipc/fds.h"
 #include "ipc/log.h"
 
@@ -53,8 +54,19 @@ uint64_t mailbox_call(struct cpu *c, enum abi_mbox_op op, uint64_t addr, unsigne
     uint32_t req = b->req + 1;
     __atomic_store_n(&b->req, req, __ATOMIC_SEQ_CST);
     ipc_eventfd_signal(c->mem->doorbell_vmm);
-    uint64_t v = mailbox_wait(c, b, req) ? __atomic_load_n(&b->value, __ATOMIC_RELAXED) : ~0ull;
-    if (mmio_map_refresh(c->mem))
-        cpu_request_flush(c);
+    if (c->team)
+        team_leave(c); /* others need not wait for the vmm */
+    bool answered = mailbox_wait(c, b, req);
+    if (c->team)
+        team_enter(c);
+    uint64_t v = answered ? __atomic_load_n(&b->value, __ATOMIC_RELAXED) : ~0ull;
+    if (mmio_map_refresh(c->mem)) { /* in force for every vCPU before the next instruction */
+        if (c->team) {
+            team_flush(c->team);
+            team_flush_wait(c);
+        } else {
+            cpu_request_flush(c);
+        }
+    }
     return v & mask;
 }

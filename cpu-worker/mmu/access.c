@@ -8,29 +8,50 @@
 #include "cpu-worker/mmu/tlb.h"
 #include "cpu-worker/run/op.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/team.h"
 
 static bool crosses(uint64_t va, unsigned size)
 {
     return (va & 0xfff) + size > 0x1000;
 }
+/* Loads and stores of a natural size are single ones on the host as well: other vCPUs look on, and a
+ * store that libc's memcpy makes twice would undo what they wrote in between. */
 static uint64_t host_load(const uint8_t *p, unsigned size)
 {
     uint64_t v = 0;
-    memcpy(&v, p, size);
-    return v;
+    uint32_t v4;
+    uint16_t v2;
+    switch (size) {
+    case 1:
+        return *(const volatile uint8_t *)p;
+    case 2:
+        memcpy(&v2, p, 2);
+        return v2;
+    case 4:
+        memcpy(&v4, p, 4);
+        return v4;
+    case 8:
+        memcpy(&v, p, 8);
+        return v;
+    default:
+        memcpy(&v, p, size);
+        return v;
+    }
 }
-/* Stores of a natural size are single stores on the host as well. */
 static void host_store(uint8_t *p, unsigned size, uint64_t v)
 {
     switch (size) {
     case 1:
-        *p = (uint8_t)v;
+        *(volatile uint8_t *)p = (uint8_t)v;
         break;
     case 2:
         memcpy(p, &v, 2);
         break;
     case 4:
         memcpy(p, &v, 4);
+        break;
+    case 8:
+        memcpy(p, &v, 8);
         break;
     default:
         memcpy(p, &v, size);
@@ -49,8 +70,7 @@ static void store_at(struct cpu *c, const struct op *o, const struct translation
         mmio_write(c, t->gpa, size, v);
     } else if (t->writable_host) {
         host_store(t->host, size, v);
-        if (block_page_has_code(c, t->ram_off))
-            block_store_hit(c, o, t->ram_off, size);
+        team_code_written(c, o, t->ram_off, size);
     }
 }
 
@@ -103,8 +123,7 @@ static void copy_out(struct cpu *c, const struct op *o, const struct translation
         if (!t->writable_host)
             return;
         memcpy(t->host, buf, len);
-        if (block_page_has_code(c, t->ram_off))
-            block_store_hit(c, o, t->ram_off, len);
+        team_code_written(c, o, t->ram_off, len);
         return;
     }
     for (unsigned done = 0, n; done < len; done += n) {

@@ -10,6 +10,7 @@
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/chain.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/team.h"
 
 #define CTX_GENS 2047u /* 11 bits above the user bit */
 #define CR4_PCIDE 0x20000u
@@ -121,6 +122,12 @@ void tlb_protect_code(struct cpu *c, const uint8_t *host_page)
             c->tlb[i].wtag = TLB_INVALID;
 }
 
+void tlb_protect_all(struct cpu *c)
+{
+    for (unsigned i = 0; i < TLB_SIZE; i++)
+        c->tlb[i].wtag = TLB_INVALID;
+}
+
 bool va_canonical(const struct cpu *c, uint64_t va)
 {
     return !(c->mode & MODE_64) || cpu_canonical(va);
@@ -142,7 +149,7 @@ static void tlb_fill(struct cpu *c, uint64_t va, const struct walk *w, struct tr
     }
     e->addend = (uintptr_t)t->host - va;
     e->rtag = tag;
-    e->wtag = w->writable && host_writable && !block_page_has_code(c, t->ram_off) ? tag : TLB_INVALID;
+    e->wtag = w->writable && host_writable && !team_page_has_code(c->team, t->ram_off) ? tag : TLB_INVALID;
     e->xtag = w->fetchable ? tag : TLB_INVALID;
     c->tlb_gpa[i] = (w->gpa & ~0xfffull) | w->large;
     c->tlb_host_x[i] = t->host - (w->gpa & 0xfff);

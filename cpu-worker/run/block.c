@@ -9,13 +9,20 @@
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/team.h"
 
-#define ARENA_SIZE (96u << 20)
+/* Each vCPU decodes for itself; together they take no more than a few hundred MiB. */
+static size_t arena_size(const struct cpu *c)
+{
+    unsigned n = c->team->n;
+    return (n <= 2 ? 96u : n <= 8 ? 48u : 16u) << 20;
+}
 #define HASH_SIZE  (1u << 16)
+#define BLOCK_BYTES_MAX (BLOCK_OPS_MAX * 15u + 15u)
 
 struct block_cache {
     uint8_t *arena;
-    size_t used;
+    size_t used, size;
     uint64_t pages;
     struct block **page; /* heads of the lists of blocks per RAM page */
     struct block *hash[HASH_SIZE];
@@ -32,7 +39,8 @@ int block_cache_init(struct cpu *c, uint64_t ram_size)
     if (!bc)
         return -ENOMEM;
     bc->pages = ram_size >> 12;
-    bc->arena = map_anon(ARENA_SIZE);
+    bc->size = arena_size(c);
+    bc->arena = map_anon(bc->size);
     bc->page = map_anon(bc->pages * sizeof(*bc->page));
     if (!bc->arena || !bc->page)
         return -ENOMEM;
@@ -44,11 +52,6 @@ static unsigned hash_of(uint64_t gpa, uint32_t mode)
 {
     return (unsigned)((gpa ^ (gpa >> 14) ^ ((uint64_t)mode << 5)) & (HASH_SIZE - 1));
 }
-bool block_page_has_code(const struct cpu *c, uint64_t off)
-{
-    return c->cp->map[off >> 12] & ABI_CODEPAGE_HAS_CODE;
-}
-
 void block_flush_all(struct cpu *c)
 {
     struct block_cache *bc = c->blocks;
@@ -57,7 +60,7 @@ void block_flush_all(struct cpu *c)
     for (uint64_t i = 0; i < bc->pages; i++) {
         if (bc->page[i]) {
             bc->page[i] = NULL;
-            __atomic_fetch_and(&c->cp->map[i], (uint8_t)~ABI_CODEPAGE_HAS_CODE, __ATOMIC_RELAXED);
+            team_unmark_code(c, i);
         }
     }
     c->link_slot = NULL;
@@ -121,7 +124,7 @@ void block_invalidate_page(struct cpu *c, uint64_t off)
         block_kill(c, b);
     }
     c->blocks->page[p] = NULL;
-    __atomic_fetch_and(&c->cp->map[p], (uint8_t)~ABI_CODEPAGE_HAS_CODE, __ATOMIC_RELAXED);
+    team_unmark_code(c, p);
     jc_flush(c);
 }
 
@@ -166,26 +169,6 @@ void block_store_hit(struct cpu *c, const struct op *o, uint64_t off, unsigned l
     }
 }
 
-void block_dma_sync(struct cpu *c)
-{
-    c->cp_seq = __atomic_load_n(&c->cp->seq, __ATOMIC_ACQUIRE);
-    for (uint64_t i = 0; i < c->blocks->pages; i++) {
-        if (__atomic_load_n(&c->cp->map[i], __ATOMIC_RELAXED) & ABI_CODEPAGE_DIRTY) {
-            __atomic_fetch_and(&c->cp->map[i], (uint8_t)~ABI_CODEPAGE_DIRTY, __ATOMIC_SEQ_CST);
-            block_invalidate_page(c, i << 12);
-        }
-    }
-}
-
-/* Mark before reading the bytes: the other half of the rule in ipc/abi/codepage.h. */
-static void page_mark_code(struct cpu *c, uint64_t off, const uint8_t *host)
-{
-    if (block_page_has_code(c, off))
-        return;
-    __atomic_fetch_or(&c->cp->map[off >> 12], ABI_CODEPAGE_HAS_CODE, __ATOMIC_SEQ_CST);
-    tlb_protect_code(c, (const uint8_t *)((uintptr_t)host & ~(uintptr_t)0xfff));
-}
-
 struct fetcher { /* bytes of a block under construction */
     const uint8_t *host;
     unsigned in_page; /* bytes from host to the page's end */
@@ -207,7 +190,9 @@ static enum decode_result decode_straddle(struct cpu *c, struct block *b, struct
         mmu_fetch(c, page2, &gpa2, NULL);
     if (!mmu_fetch_probe(c, page2, &host2, &gpa2, &off2) || !host2)
         return DECODE_MORE;
-    page_mark_code(c, off2, host2);
+    team_mark_code(c, off2);
+    uint64_t mark = team_unsettled(c); /* before the bytes are read */
+    b->settle = mark ? mark : b->settle;
     memcpy(f->straddle, f->host + at, have);
     memcpy(f->straddle + have, host2, 15 - have);
     struct decode_in in = {f->straddle, 15, c->mode, at, c->feat, c->vendor};
@@ -240,8 +225,8 @@ static bool op_has_links(const struct op *o)
 static struct block *block_alloc(struct cpu *c)
 {
     struct block_cache *bc = c->blocks;
-    size_t worst = sizeof(struct block) + (BLOCK_OPS_MAX + 4) * sizeof(struct op);
-    if (bc->used + worst > ARENA_SIZE)
+    size_t worst = sizeof(struct block) + (BLOCK_OPS_MAX + 4) * sizeof(struct op) + BLOCK_BYTES_MAX;
+    if (bc->used + worst > bc->size)
         block_flush_all(c);
     struct block *b = (struct block *)(bc->arena + bc->used);
     memset(b, 0, sizeof(*b));
@@ -290,22 +275,52 @@ static void block_fill(struct cpu *c, struct block *b, uint64_t lip, struct fetc
     c->blocks->used += sizeof(*b) + (size_t)((o + 2) - b->ops) * sizeof(*o);
 }
 
+/* Keeps the bytes that were decoded, behind the operations. */
+static void copy_keep(struct cpu *c, struct block *b, const struct fetcher *f)
+{
+    b->copy = c->blocks->arena + c->blocks->used;
+    memcpy(b->copy, b->ram_off[1] != ~0ull ? f->straddle : f->host, b->len);
+    c->blocks->used += (b->len + 7u) & ~7u;
+}
+
+bool block_settle(struct cpu *c, struct block *b)
+{
+    bool over = team_settled(c, b->settle); /* before looking: stores after this are noticed */
+    unsigned first = 0x1000 - (unsigned)(b->ram_off[0] & 0xfff);
+    first = b->len < first ? b->len : first;
+    bool same = !memcmp(b->copy, c->mem->ram + b->ram_off[0], first) &&
+                (b->len == first || !memcmp(b->copy + first, c->mem->ram + b->ram_off[1], b->len - first));
+    if (!same)
+        block_kill(c, b);
+    else if (over)
+        b->settle = 0;
+    return same;
+}
+
 struct block *block_make(struct cpu *c, uint64_t lip)
 {
     const uint8_t *host;
     uint64_t gpa, off;
     if (!mmu_fetch_probe(c, lip, &host, &gpa, &off) || !host)
         return NULL;
-    page_mark_code(c, off, host);
     struct block *b = block_alloc(c);
-    page_mark_code(c, off, host); /* the allocation may have flushed everything */
+    team_mark_code(c, off); /* before reading the bytes; the allocation may have flushed everything */
+    b->settle = team_unsettled(c);
     b->gpa = gpa;
     b->gpa2 = ~0ull;
     b->mode = c->mode;
     b->ram_off[0] = off;
     b->ram_off[1] = ~0ull;
     struct fetcher f = {host, 0x1000 - (unsigned)(lip & 0xfff), {0}};
+    uint8_t still[BLOCK_BYTES_MAX];
+    if (b->settle) { /* a vCPU may be storing there: decode what is then compared */
+        f.in_page = f.in_page < sizeof(still) ? f.in_page : (unsigned)sizeof(still); /* enough for all */
+        memcpy(still, host, f.in_page);
+        f.host = still;
+    }
     block_fill(c, b, lip, &f);
+    if (b->settle)
+        copy_keep(c, b, &f);
     unsigned h = hash_of(gpa, b->mode);
     b->hash_next = c->blocks->hash[h];
     c->blocks->hash[h] = b;

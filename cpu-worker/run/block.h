@@ -23,6 +23,8 @@ struct block {
     struct block *page_next[2]; /* lists of the blocks of a RAM page, for the first and second page */
     struct op *term;         /* terminator with links in imm and term[1].imm, or NULL */
     bool dead;
+    uint64_t settle;         /* 0, or a mark: while others may not have obeyed it, bytes are compared */
+    uint8_t *copy;           /* ... with what was decoded */
     struct op ops[];
 };
 
@@ -34,11 +36,11 @@ struct block *block_make(struct cpu *c, uint64_t lip);
 /* A store of len bytes went to RAM offset off, in a page that has code: unhook what it hits. When the
  * running block is hit, execution leaves it after the current instruction o. */
 void block_store_hit(struct cpu *c, const struct op *o, uint64_t off, unsigned len);
-bool block_page_has_code(const struct cpu *c, uint64_t off);
 void block_invalidate_page(struct cpu *c, uint64_t off);
 void block_flush_all(struct cpu *c);
-/* Devices have written pages with code: find them (DIRTY bits) and drop their blocks. */
-void block_dma_sync(struct cpu *c);
+/* Of a block that was decoded while stores to its page could go unnoticed: it still holds what memory
+ * holds, or it is dead now (false). When such stores are over, settle becomes 0. */
+bool block_settle(struct cpu *c, struct block *b);
 
 /* The pre-decoder (interp/decode.c). */
 struct decode_in {

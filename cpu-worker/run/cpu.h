@@ -18,6 +18,7 @@ struct cpu;
 struct op;
 struct block;
 struct chipset;
+struct team;
 
 /* An operation handler: executes *o, returns the next operation, or NULL to leave the block (c->rip is
  * then the next instruction). A fault leaves through cpu_raise (longjmp): no state may have been
@@ -124,6 +125,10 @@ struct cpu {
     uint32_t vendor;            /* enum abi_cpu_vendor: whose documented behaviour */
     uint32_t feat[ABI_CPU_WORDS]; /* model.feat: cpu_has */
     struct abi_cpu_model model; /* checked copy of page->cpu */
+    struct team *team;
+    uint64_t unsettled; /* newest own mark that other vCPUs may not have obeyed, 0 none: team_unsettled */
+    volatile uint32_t asleep;   /* waits on intr_wake */
+    uint32_t pauses;            /* PAUSE since the processor was last offered to others */
 };
 
 /* Is the feature advertised? Decides what is #UD, #GP or reserved. */

@@ -17,6 +17,8 @@
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/chain.h"
+#include "cpu-worker/run/startup.h"
+#include "cpu-worker/run/team.h"
 #include "ipc/cpu-model.h"
 #include "ipc/log.h"
 
@@ -45,19 +47,27 @@ static int model_take(struct cpu *c)
 int cpu_init(struct cpu *c, unsigned index, struct abi_machine_page *page, struct mmu_host *mem,
              struct chipset *cs, struct abi_codepage *cp)
 {
+    struct team *t = team_create(1, page->ram_below_4g + page->ram_above_4g, cp);
+    return t ? cpu_init_member(c, index, page, mem, cs, t) : -ENOMEM;
+}
+int cpu_init_member(struct cpu *c, unsigned index, struct abi_machine_page *page,
+                    struct mmu_host *mem, struct chipset *cs, struct team *team)
+{
     memset(c, 0, sizeof(*c));
+    c->team = team;
     c->index = index;
     c->page = page;
     c->mem = mem;
     c->chipset = cs;
-    c->cp = cp;
-    c->cp_seq = cp->seq;
+    c->cp = team->cp;
+    c->cp_seq = c->cp->seq;
     c->s = &page->vcpu[index];
     c->exc.vector = -1;
     simd_traps_init();
-    if (model_take(c))
-        return -EINVAL;
-    return block_cache_init(c, page->ram_below_4g + page->ram_above_4g);
+    int err = model_take(c) ? -EINVAL : block_cache_init(c, page->ram_below_4g + page->ram_above_4g);
+    if (!err)
+        team->cpu[index] = c;
+    return err;
 }
 
 /* #syscalls:cpu-worker futex */
@@ -69,11 +79,16 @@ static void futex_wake(volatile uint32_t *word)
 {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
+/* The caller has made its reason visible before. Who sees exit_request still up leaves the rest to the
+ * look that will take it down; a sleeper compares intr_wake, so that a kick before it sleeps counts. */
 void cpu_kick(struct cpu *c)
 {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&c->exit_request, __ATOMIC_SEQ_CST) && !__atomic_load_n(&c->asleep, __ATOMIC_SEQ_CST))
+        return;
     __atomic_store_n(&c->exit_request, 1, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&c->intr_wake, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&c->s->halted, __ATOMIC_SEQ_CST))
+    if (__atomic_load_n(&c->asleep, __ATOMIC_SEQ_CST))
         futex_wake(&c->intr_wake);
 }
 void cpu_request_flush(struct cpu *c)
@@ -82,37 +97,57 @@ void cpu_request_flush(struct cpu *c)
     cpu_kick(c);
 }
 
-/* HLT: sleep until something may have to be delivered, or a pause is asked for. */
+static bool must_wake(struct cpu *c)
+{
+    if (c->pause_req || c->flush_req || startup_pending(c))
+        return true;
+    return !c->s->wait_sipi && ((!c->s->nmi_blocked && chipset_nmi_pending(c->chipset, c->index)) ||
+                                ((c->eflags & RF_IF) && chipset_intr_pending(c->chipset, c->index)));
+}
+/* HLT, or the wait for a start-up IPI: sleep until something may have to be done. */
 static void halt_sleep(struct cpu *c)
 {
-    __atomic_store_n(&c->page->cpu_halted, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&c->page->guest_insns, c->insns, __ATOMIC_RELAXED);
+    struct abi_vcpu_run *r = &c->page->run[c->index];
+    __atomic_store_n(&r->halted, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&r->insns, c->insns, __ATOMIC_RELAXED);
+    team_leave(c);
+    __atomic_store_n(&c->asleep, 1, __ATOMIC_SEQ_CST);
     for (;;) {
         uint32_t seen = __atomic_load_n(&c->intr_wake, __ATOMIC_SEQ_CST);
-        if (c->pause_req || c->flush_req ||
-            (!c->s->nmi_blocked && chipset_nmi_pending(c->chipset, c->index)) ||
-            ((c->eflags & RF_IF) && chipset_intr_pending(c->chipset, c->index)))
+        if (must_wake(c))
             break;
         futex_wait(&c->intr_wake, seen);
     }
-    __atomic_store_n(&c->page->cpu_halted, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->asleep, 0, __ATOMIC_SEQ_CST);
+    team_enter(c);
+    __atomic_store_n(&r->halted, 0, __ATOMIC_RELAXED);
 }
 
+static void flush_obey(struct cpu *c)
+{
+    uint32_t seq = __atomic_load_n(&c->team->flush_seq, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&c->flush_req, 0, __ATOMIC_SEQ_CST);
+    mmio_map_refresh(c->mem);
+    tlb_flush_all(c);
+    __atomic_store_n(&c->team->seat[c->index].flush_ack, seq, __ATOMIC_SEQ_CST);
+}
 /* What a raised exit request may mean. True: park. Runs outside blocks with c->rip current. */
 static bool events_take(struct cpu *c)
 {
     __atomic_store_n(&c->exit_request, 0, __ATOMIC_SEQ_CST);
-    if (c->flush_req) {
-        __atomic_store_n(&c->flush_req, 0, __ATOMIC_SEQ_CST);
-        mmio_map_refresh(c->mem);
-        tlb_flush_all(c);
-    }
+    team_boundary(c);
+    if (c->flush_req)
+        flush_obey(c);
     if (__atomic_load_n(&c->cp->seq, __ATOMIC_ACQUIRE) != c->cp_seq)
-        block_dma_sync(c);
+        team_dma_sync(c);
     if (c->pause_req) {
         c->exit_request = 1; /* interrupts are looked at again after the pause */
         return true;
     }
+    if (startup_pending(c))
+        startup_take(c);
+    if (c->s->wait_sipi)
+        return false;
     if (c->s->db_pending && c->s->intr_shadow != SHADOW_SS) { /* before NMI and interrupts (table 6-2) */
         c->s->dr[6] = (c->s->dr[6] & ~0xfull) | c->s->db_pending;
         c->s->db_pending = 0;
@@ -155,10 +190,17 @@ static struct block *block_at_rip(struct cpu *c)
         if ((gpa2 ^ b->gpa2) >> 12)
             b = NULL;
     }
+    if (unlikely(b && b->settle) && !block_settle(c, b))
+        b = NULL;
     if (!b)
         b = block_make(c, lip);
     if (!b)
         return NULL;
+    if (unlikely(b->settle)) { /* no way to it that does not compare its bytes again */
+        c->link_slot = NULL;
+        c->jc[jc_index(lip)].key = ~0ull;
+        return b;
+    }
     struct jc_entry *e = &c->jc[jc_index(lip)];
     e->lip = lip;
     e->key = c->jc_key;
@@ -220,7 +262,7 @@ static int run_loop(struct cpu *c)
             return CPU_EXIT_TRIPLE_FAULT;
         if (c->internal_error)
             return CPU_EXIT_INTERNAL_ERROR;
-        if (c->s->halted) {
+        if (c->s->halted || c->s->wait_sipi) {
             halt_sleep(c);
             c->exit_request = 1;
             continue;
@@ -242,10 +284,12 @@ int cpu_run(struct cpu *c)
     c->unwind = &env;
     c->exit_request = 1;
     simd_state_load(c);
+    team_enter(c);
     if (sigsetjmp(env, 0) && !c->internal_error)
         cpu_unwind_to_event(c);
     int r = run_loop(c);
     c->unwind = NULL;
+    team_leave(c);
     simd_state_save(c);
     cpu_state_save(c);
     return r;

@@ -13,7 +13,10 @@ enum cpu_exit { CPU_EXIT_PAUSED = 0, CPU_EXIT_TRIPLE_FAULT = 1, CPU_EXIT_INTERNA
 
 size_t cpu_size(void); /* sizeof(struct cpu), 64-byte aligned allocation is the caller's */
 int cpu_init(struct cpu *c, unsigned index, struct abi_machine_page *page, struct mmu_host *mem,
-             struct chipset *cs, struct abi_codepage *cp); /* 0 or -errno */
+             struct chipset *cs, struct abi_codepage *cp); /* 0 or -errno; alone in its team */
+/* One of several: mem is this vCPU's own copy, team is shared. */
+int cpu_init_member(struct cpu *c, unsigned index, struct abi_machine_page *page,
+                    struct mmu_host *mem, struct chipset *cs, struct team *team);
 int cpu_run(struct cpu *c); /* until c->pause_req; enum cpu_exit; architectural state is saved */
 void cpu_kick(struct cpu *c);
 void cpu_request_flush(struct cpu *c);
@@ -28,6 +31,7 @@ void tlb_flush_context(struct cpu *c);   /* what MOV CR3 without NOFLUSH drops *
 void tlb_flush_page(struct cpu *c, uint64_t va);
 void tlb_cr3_loaded(struct cpu *c, bool noflush);
 void tlb_context_update(struct cpu *c);  /* CPL changed: user bit of the context */
+void tlb_protect_all(struct cpu *c); /* no fast stores at all */
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page); /* no fast stores to this page */
 void jc_flush(struct cpu *c);
 /* Fetch translation: host address of the byte at lip and its gpa; raises #PF. NULL: not memory. */

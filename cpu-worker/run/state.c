@@ -71,5 +71,5 @@ void cpu_state_save(struct cpu *c)
     memcpy(c->s->gpr, c->gpr, sizeof(c->s->gpr));
     c->s->rip = c->rip;
     c->s->rflags = cpu_rflags(c);
-    __atomic_store_n(&c->page->guest_insns, c->insns, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->page->run[c->index].insns, c->insns, __ATOMIC_RELAXED);
 }

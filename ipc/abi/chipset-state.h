@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ABI_CHIPSET_VERSION 1u
-#define ABI_LAPIC_MAX       16
+#define ABI_CHIPSET_VERSION 2u
+#define ABI_LAPIC_MAX       64
 #define ABI_GSI_MAX         24 /* pins of the IOAPIC */
 #define ABI_UART_MAX        4
 #define ABI_UART_FIFO       16
@@ -51,8 +51,13 @@ struct abi_lapic {
     uint64_t timer_next_ns;  /* next expiry, UINT64_MAX = none */
     uint64_t tsc_deadline;   /* guest TSC value, 0 = disarmed */
     uint32_t nmi;        /* an NMI waits to be taken */
-    uint32_t pad[13];
+    uint32_t pending;    /* ABI_LAPIC_*: messages that wait to be taken. Atomic */
+    uint32_t sipi_vector;
+    uint32_t pad[11];
 };
+#define ABI_LAPIC_INIT 0x1u
+#define ABI_LAPIC_SIPI 0x2u
+#define ABI_LAPIC_SMI  0x4u
 struct abi_pit_channel {
     uint64_t start;      /* PIT tick at which the current count began */
     uint64_t switch_at;  /* modes 2, 3: tick at which next_count takes over, 0 = none */
@@ -170,7 +175,7 @@ _Static_assert(sizeof(struct abi_rtc) == 160, "ABI");
 _Static_assert(sizeof(struct abi_uart) == 88, "ABI");
 _Static_assert(sizeof(struct abi_i8042) == 48, "ABI");
 _Static_assert(sizeof(struct abi_acpi_pm) == 32, "ABI");
-_Static_assert(offsetof(struct abi_chipset_state, line) == 152, "ABI");
+_Static_assert(offsetof(struct abi_chipset_state, line) == 536, "ABI");
 _Static_assert(sizeof(struct abi_chipset_state) <= 32768, "ABI: at most 32 KiB");
 
 #endif

@@ -27,7 +27,7 @@
 #define ABI_KICK_MAX    96  /* notify eventfds, worker -> device processes */
 #define ABI_CALL_MAX    128 /* interrupt eventfds, device processes and vmm -> worker */
 #define ABI_ISR_MAX     32  /* virtio ISR registers, one per PCI function with INTx */
-#define ABI_VCPU_MAX    1
+#define ABI_VCPU_MAX    64
 #define ABI_SERIAL_MAX  4
 #define ABI_PCICFG_MAX  32  /* functions on bus 0 with a published configuration space */
 
@@ -114,6 +114,14 @@ struct abi_serial {
     struct abi_char_ring tx, rx;
 };
 
+/* ---- one vCPU as the outside sees it: a cache line each, so that no vCPU slows another down ------ */
+struct abi_vcpu_run {
+    uint32_t apic_id; /* vmm, before the worker starts: initial APIC ID, from the topology */
+    uint32_t halted;  /* worker: 1 while it sleeps (HLT, or waiting for a start-up IPI) */
+    uint64_t insns;   /* worker publishes now and then: retired guest instructions */
+    uint8_t pad[48];
+};
+
 /* ---- the page ------------------------------------------------------------------------------------ */
 struct abi_machine_page {
     uint32_t magic, version, size, vcpus;
@@ -124,14 +132,13 @@ struct abi_machine_page {
     uint32_t power_button; /* vmm increments: ACPI power button pressed */
     /* Guest clock: worker's virtual time = CLOCK_MONOTONIC - clock_offset_ns; frozen while paused. */
     int64_t clock_offset_ns;
-    uint64_t guest_insns; /* worker publishes now and then: retired guest instructions */
-    uint64_t cpu_halted;  /* worker: 1 while vCPU 0 sleeps in HLT */
 
     struct abi_cpu_model cpu __attribute__((aligned(64))); /* every vCPU's; vmm, before the worker starts */
     struct abi_addr_map map __attribute__((aligned(64)));
     struct abi_irq_route route[ABI_CALL_MAX] __attribute__((aligned(64)));
     struct abi_isr isr[ABI_ISR_MAX] __attribute__((aligned(64)));
     struct abi_mailbox mbox[ABI_VCPU_MAX] __attribute__((aligned(64)));
+    struct abi_vcpu_run run[ABI_VCPU_MAX] __attribute__((aligned(64)));
     struct abi_serial serial[ABI_SERIAL_MAX] __attribute__((aligned(64)));
     struct abi_vcpu_state vcpu[ABI_VCPU_MAX] __attribute__((aligned(4096)));
     struct abi_chipset_state chipset __attribute__((aligned(4096)));
@@ -140,6 +147,8 @@ struct abi_machine_page {
 _Static_assert(sizeof(struct abi_map_entry) == 32, "ABI");
 _Static_assert(sizeof(struct abi_irq_route) == 32, "ABI");
 _Static_assert(sizeof(struct abi_mailbox) == 64, "ABI");
+_Static_assert(sizeof(struct abi_vcpu_run) == 64, "ABI");
+_Static_assert(sizeof(struct abi_vcpu_state) % 64 == 0, "ABI: vCPUs share no cache line");
 _Static_assert(sizeof(struct abi_char_ring) == 128 + ABI_CHAR_RING, "ABI");
 
 #endif

@@ -32,7 +32,7 @@ def the_wrong_thing_is_named():
         nic = "user,model=virtio-net-pci"
         refused(["-fnord"], "-fnord")
         refused(["-m", "12Q"] + kernel, "12Q")
-        refused(["-smp", "3"] + kernel, "-smp")
+        refused(["-smp", "65"] + kernel, "-smp")
         refused(["-M", "pdp11"] + kernel, "pdp11")
         refused(["-cpu", "z80"] + kernel, "z80")
         refused(["-kernel", "/nowhere/vmlinuz"], "/nowhere/vmlinuz", "No such file")

@@ -8,8 +8,13 @@
 /* max and qemu64: everything carried, under one name on every host. */
 void plan_cpu_model(const struct plan *p, struct abi_cpu_model *m)
 {
-    (void)p;
+    const struct abi_topology *t = &p->topology;
+
     cpu_model_host(m);
+    m->sockets = topo_some(t->sockets);
+    m->dies = topo_some(t->dies);
+    m->cores = topo_some(t->cores);
+    m->threads = topo_some(t->threads);
     memcpy(m->vendor_id, "GenuineIntel", sizeof(m->vendor_id));
     m->vendor = cpu_vendor_of(m->vendor_id);
     m->family = 6;

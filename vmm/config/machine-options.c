@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include <time.h>
+#include "ipc/abi/machine-page.h"
 #include "vmm/config/options.h"
 #include "vmm/config/optlist.h"
 
@@ -112,7 +113,7 @@ int set_accel(struct parse *c, const char *arg)
 {
     static const struct opt_key keys[] = {
         {"accel", KEY_FN, .fn = key_accel},
-        {"thread", KEY_ONLY, .form = "single|multi"}, /* one CPU: the same thing */
+        {"thread", KEY_ONLY, .form = "multi"}, /* always one thread for each CPU */
         {"tb-size", KEY_REFUSE, .text = "there is no translation cache"},
         {"one-insn-per-tb", KEY_ONLY, .form = "off"},
         KEY_END,
@@ -158,12 +159,60 @@ static int key_smp(struct parse *c, void *obj, const char *key, const char *val)
 
     if (opt_number(c, key, val, 1, 4096, &n))
         return -1;
-    if (n > 1)
-        return parse_fail(c, "%s=%llu: this version has one CPU (limit 1)", key,
-                          (unsigned long long)n);
     for (unsigned i = 0; i < 7; i++)
         if (!strcmp(names[i], key))
             v[i] = n;
+    return 0;
+}
+
+static uint64_t or_one(uint64_t n)
+{
+    return n ? n : 1;
+}
+/* What is left out follows from the rest; cores are preferred over sockets, threads are never guessed,
+ * as since version 6.2 of the machine types. */
+static void smp_complete(struct smp *s)
+{
+    uint64_t max = s->maxcpus ? s->maxcpus : s->cpus;
+
+    s->dies = or_one(s->dies);
+    if (!max) {
+        s->sockets = or_one(s->sockets);
+        s->cores = or_one(s->cores);
+    } else if (!s->cores) {
+        s->sockets = or_one(s->sockets);
+        s->cores = or_one(max / (s->sockets * s->dies * or_one(s->threads)));
+    } else if (!s->sockets) {
+        s->sockets = or_one(max / (s->dies * s->cores * or_one(s->threads)));
+    }
+    s->threads = s->threads ? s->threads : max ? or_one(max / (s->sockets * s->dies * s->cores)) : 1;
+    s->maxcpus = max ? max : s->sockets * s->dies * s->cores * s->threads;
+    s->cpus = s->cpus ? s->cpus : s->maxcpus;
+}
+
+static int smp_check(struct parse *c, const struct smp *s)
+{
+    uint64_t product = s->sockets * s->dies * s->cores * s->threads;
+
+    if (s->clusters > 1)
+        return parse_fail(c, "clusters=%llu: a PC has no clusters",
+                          (unsigned long long)s->clusters);
+    if (product != s->maxcpus)
+        return parse_fail(c,
+                          "invalid CPU topology: sockets (%llu) * dies (%llu) * cores (%llu) * "
+                          "threads (%llu) is not maxcpus (%llu)",
+                          (unsigned long long)s->sockets, (unsigned long long)s->dies,
+                          (unsigned long long)s->cores, (unsigned long long)s->threads,
+                          (unsigned long long)s->maxcpus);
+    if (s->cpus > s->maxcpus)
+        return parse_fail(c, "invalid CPU topology: maxcpus (%llu) is smaller than cpus (%llu)",
+                          (unsigned long long)s->maxcpus, (unsigned long long)s->cpus);
+    if (s->cpus > ABI_VCPU_MAX)
+        return parse_fail(c, "%llu CPUs: this machine has at most %u", (unsigned long long)s->cpus,
+                          ABI_VCPU_MAX);
+    if (s->cpus < s->maxcpus)
+        return parse_fail(c, "maxcpus=%llu: CPUs cannot be added at run time, only cpus=%llu",
+                          (unsigned long long)s->maxcpus, (unsigned long long)s->cpus);
     return 0;
 }
 
@@ -176,11 +225,20 @@ int set_smp(struct parse *c, const char *arg)
         {"threads", KEY_FN, .fn = key_smp},  KEY_END,
     };
     struct optlist l;
-    struct smp smp = {0};
+    struct smp s = {0};
+    struct abi_topology *t = &c->p->topology;
 
-    if (optlist_split(c, &l, arg, "cpus") || optkeys_apply(c, keys, &l, &smp, NULL))
+    if (optlist_split(c, &l, arg, "cpus") || optkeys_apply(c, keys, &l, &s, NULL))
         return -1;
-    c->p->smp = 1;
+    smp_complete(&s);
+    if (smp_check(c, &s))
+        return -1;
+    *t = (struct abi_topology){(uint32_t)s.sockets, (uint32_t)s.dies, (uint32_t)s.cores,
+                               (uint32_t)s.threads};
+    c->p->smp = (unsigned)s.cpus;
+    if (topo_apic_id(t, c->p->smp - 1) > 254)
+        return parse_fail(c, "APIC ID %u: this topology needs IDs above 254",
+                          topo_apic_id(t, c->p->smp - 1));
     return 0;
 }
 

@@ -26,7 +26,7 @@ const struct option option_table[] = {
     {"cpu", "model", GROUP_STANDARD, set_cpu,
      "select the CPU model ('-cpu help' for a list); default qemu64"},
     {"smp", "[cpus=]n[,maxcpus=n][,sockets=n][,dies=n][,cores=n][,threads=n]", GROUP_STANDARD,
-     set_smp, "number of CPUs; this version has 1"},
+     set_smp, "number of CPUs (1 to 64) and their topology"},
     {"m", "[size=]megs", GROUP_STANDARD, set_memory,
      "guest memory in MiB, or with a suffix k, M, G, T; default 128"},
     {"name", "[guest=]name[,debug-threads=on]", GROUP_STANDARD, set_name,

@@ -107,6 +107,8 @@ static void dump_machine(const struct plan *p, FILE *out)
 {
     static const char *const modes[] = {"require", "reduced", "off"};
 
+    fprintf(out, "topology=%u,%u,%u,%u\n", p->topology.sockets, p->topology.dies, p->topology.cores,
+            p->topology.threads);
     fprintf(out, "name=%s\nmachine=%s\ncpu=%s\nmem=%" PRIu64 "\nsmp=%u\n", p->name, p->machine,
             p->cpu, p->mem, p->smp);
     fprintf(out, "uuid=%s\nkernel=%s\ninitrd=%s\nappend=%s\n", p->uuid, p->kernel, p->initrd,

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "ipc/abi/topology.h"
 
 #define PLAN_DISKS_MAX  16
 #define PLAN_NETS_MAX   8
@@ -79,7 +80,8 @@ struct plan {
     char machine[32]; /* "pc" */
     char cpu[64];
     uint64_t mem; /* bytes */
-    unsigned smp;
+    unsigned smp; /* vCPUs */
+    struct abi_topology topology;
     char kernel[512], initrd[2048];
     char append[2048];
     bool no_reboot, no_shutdown, start_paused, nodefaults, daemonize;

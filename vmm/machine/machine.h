@@ -65,6 +65,7 @@ struct virtio_dev *machine_virtio_find(struct machine *m, const char *id);
 
 /* MP tables: floating pointer at the start of buf, which the guest sees at gpa. Bytes used, 0 =
  * room. */
-size_t smp_tables_build(uint8_t *buf, uint32_t gpa, size_t room, unsigned cpus);
+struct acpi_config;
+size_t smp_tables_build(uint8_t *buf, uint32_t gpa, size_t room, const struct acpi_config *cfg);
 
 #endif

@@ -55,7 +55,7 @@ void machine_mailbox(struct vm *vm)
 {
     struct machine *m = machine_get();
 
-    for (unsigned i = 0; i < ABI_VCPU_MAX; i++) {
+    for (unsigned i = 0; i < vm->plan.smp; i++) {
         struct abi_mailbox *shared = &vm->page->mbox[i], q;
         uint32_t req = __atomic_load_n(&shared->req, __ATOMIC_ACQUIRE);
 

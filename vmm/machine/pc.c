@@ -13,7 +13,7 @@
 #include "vmm/machine/acpi/acpi.h"
 
 #define MP_TABLES_AT   PC_BIOS_AREA
-#define ACPI_TABLES_AT (PC_BIOS_AREA + 0x1000u)
+#define ACPI_TABLES_AT (PC_BIOS_AREA + 0x1800u)
 
 static struct machine the_machine;
 
@@ -147,13 +147,14 @@ static void bios_data_write(struct machine *m)
 
 static int tables_write(struct machine *m)
 {
-    struct acpi_config acpi = {.cpus = m->vm->plan.smp ? m->vm->plan.smp : 1};
+    struct acpi_config acpi = {.cpus = m->vm->plan.smp ? m->vm->plan.smp : 1,
+                               .topology = m->vm->plan.topology};
     uint8_t *area = machine_ram(m, PC_BIOS_AREA, PC_BIOS_END - PC_BIOS_AREA);
 
     for (unsigned i = 0; i < 4; i++)
         acpi.serial[i] = m->vm->plan.serial[i] >= 0;
     memset(area, 0, PC_BIOS_END - PC_BIOS_AREA);
-    if (!smp_tables_build(area, MP_TABLES_AT, ACPI_TABLES_AT - MP_TABLES_AT, acpi.cpus) ||
+    if (!smp_tables_build(area, MP_TABLES_AT, ACPI_TABLES_AT - MP_TABLES_AT, &acpi) ||
         !acpi_build(area + (ACPI_TABLES_AT - PC_BIOS_AREA), ACPI_TABLES_AT,
                     PC_BIOS_END - ACPI_TABLES_AT, &acpi))
         return -ENOSPC;

@@ -3,6 +3,7 @@
  * MultiProcessor Specification 1.4 tables, for kernels that do not read ACPI: floating pointer,
  * processors, buses, IOAPIC and interrupt assignments. Same wiring as the MADT and the DSDT.
  */
+#include "vmm/machine/acpi/acpi.h"
 #include "vmm/machine/machine.h"
 
 #include <string.h>
@@ -76,7 +77,8 @@ static uint8_t checksum(const uint8_t *p, size_t n)
     return (uint8_t)-sum;
 }
 
-size_t smp_tables_build(uint8_t *buf, uint32_t gpa, size_t room, unsigned cpus)
+size_t smp_tables_build(uint8_t *buf, uint32_t gpa, size_t room,
+                        const struct acpi_config *cfg)
 {
     static const uint8_t pci[8] = {MP_BUS, BUS_PCI, 'P', 'C', 'I', ' ', ' ', ' '};
     static const uint8_t isa[8] = {MP_BUS, BUS_ISA, 'I', 'S', 'A', ' ', ' ', ' '};
@@ -86,8 +88,8 @@ size_t smp_tables_build(uint8_t *buf, uint32_t gpa, size_t room, unsigned cpus)
 
     if (room < MPF_LEN + MPC_LEN)
         return 0;
-    for (unsigned i = 0; i < cpus; i++)
-        cpu_put(&w, i);
+    for (unsigned i = 0; i < cfg->cpus; i++)
+        cpu_put(&w, topo_apic_id(&cfg->topology, i));
     put(&w, pci, sizeof(pci));
     put(&w, isa, sizeof(isa));
     pci_put32(ioapic + 4, PC_IOAPIC_BASE);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "ipc/abi/codepage.h"
 #include "ipc/abi/machine-page.h"
+#include "ipc/abi/topology.h"
 
 /* Mode 0400 makes reopening through /proc with write access fail for every other UID, so a
  * descriptor that was passed read-only stays read-only (docs/architecture.md, 7). */
@@ -76,6 +77,8 @@ static int create_machine_page(struct vm *vm)
     vm->page->version = ABI_MACHINE_VERSION;
     vm->page->size = sizeof(struct abi_machine_page);
     vm->page->vcpus = vm->plan.smp;
+    for (unsigned i = 0; i < vm->plan.smp && i < ABI_VCPU_MAX; i++)
+        vm->page->run[i].apic_id = topo_apic_id(&vm->plan.topology, i);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "vmm/monitor/monitor.h"
 
@@ -81,6 +82,16 @@ static void run_restart(struct vm *vm, const char *arg, struct hmp_out *out)
         report(rc, out);
 }
 
+static void run_cpu(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    char *end;
+    unsigned long n = strtoul(arg, &end, 10);
+
+    if (*end || end == arg || !hmp_cpu_choose(vm, n))
+        hmp_print(out, "Error: invalid CPU index '%s': this VM has CPUs 0 to %u\n", arg,
+                  vm->plan.smp - 1);
+}
+
 static void run_info(struct vm *vm, const char *arg, struct hmp_out *out)
 {
     if (*arg)
@@ -93,6 +104,7 @@ static void run_help(struct vm *vm, const char *arg, struct hmp_out *out);
 
 static const struct command commands[] = {
     {"cont|c", "", 0, 0, run_cont, "resume emulation"},
+    {"cpu", "index", 1, 1, run_cpu, "set the default CPU"},
     {"device_restart", "id", 1, 1, run_restart,
      "end the process of a device and start it anew; the guest keeps running"},
     {"help|?", "[cmd]", 0, 1, run_help, "show the help"},

@@ -121,6 +121,20 @@ static void info_pci(struct vm *vm, struct hmp_out *out)
     out->text[out->len] = 0;
 }
 
+/* The CPU that `info registers` shows: chosen with `cpu N`. */
+static unsigned chosen_cpu;
+unsigned hmp_cpu(const struct vm *vm)
+{
+    return chosen_cpu < vm->plan.smp ? chosen_cpu : 0;
+}
+bool hmp_cpu_choose(const struct vm *vm, unsigned long n)
+{
+    if (n >= vm->plan.smp)
+        return false;
+    chosen_cpu = (unsigned)n;
+    return true;
+}
+
 static int worker_pid(struct vm *vm)
 {
     struct child_info list[CHILDREN_MAX];
@@ -134,8 +148,11 @@ static int worker_pid(struct vm *vm)
 
 static void info_cpus(struct vm *vm, struct hmp_out *out)
 {
-    hmp_print(out, "* CPU #0: thread_id=%d%s\n", worker_pid(vm),
-              vm->page && vm->page->cpu_halted ? " (halted)" : "");
+    int pid = worker_pid(vm);
+
+    for (unsigned i = 0; i < vm->plan.smp; i++)
+        hmp_print(out, "%c CPU #%u: thread_id=%d%s\n", i == hmp_cpu(vm) ? '*' : ' ', i, pid,
+                  vm->page && vm->page->run[i].halted ? " (halted)" : "");
 }
 
 /* The page is the worker's: while the VM runs the figures are of different moments, and it says so.
@@ -144,7 +161,7 @@ static void info_registers(struct vm *vm, struct hmp_out *out)
 {
     static const char *const names[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
                                         "R8 ", "R9 ", "R10", "R11", "R12", "R13", "R14", "R15"};
-    const struct abi_vcpu_state *s = vm->page ? &vm->page->vcpu[0] : NULL;
+    const struct abi_vcpu_state *s = vm->page ? &vm->page->vcpu[hmp_cpu(vm)] : NULL;
 
     if (!s)
         return;

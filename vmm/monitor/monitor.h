@@ -33,6 +33,8 @@ void hmp_print(struct hmp_out *o, const char *fmt, ...) __attribute__((format(pr
 void hmp_execute(struct vm *vm, const char *line, struct hmp_out *out);
 void hmp_info(struct vm *vm, const char *topic, struct hmp_out *out);
 void hmp_info_help(struct hmp_out *out);
+unsigned hmp_cpu(const struct vm *vm); /* the CPU chosen with `cpu N` */
+bool hmp_cpu_choose(const struct vm *vm, unsigned long n); /* false: there is no such CPU */
 /* Completes the word at the end of line (a command, or a topic of info) as far as it is unique.
  * Returns the text to add, "" for nothing; names of several candidates go to out. */
 const char *hmp_complete(const char *line, struct hmp_out *out);

@@ -86,6 +86,29 @@ int query_chardev(struct qmp_call *c)
     return 0;
 }
 
+/* thread-id: the process of all vCPU threads; their own numbers do not leave its namespace. */
+static void cpu_show(struct qmp_call *c, unsigned i, int pid)
+{
+    const struct abi_topology *t = &c->vm->plan.topology;
+    unsigned threads = topo_some(t->threads), cores = topo_some(t->cores), dies = topo_some(t->dies);
+    char path[48];
+
+    snprintf(path, sizeof(path), "/machine/unattached/device[%u]", i);
+    jw_object(c->out, NULL);
+    jw_int(c->out, "thread-id", pid);
+    jw_object(c->out, "props");
+    jw_int(c->out, "core-id", i / threads % cores);
+    jw_int(c->out, "thread-id", i % threads);
+    if (dies > 1)
+        jw_int(c->out, "die-id", i / threads / cores % dies);
+    jw_int(c->out, "socket-id", i / threads / cores / dies);
+    jw_end_object(c->out);
+    jw_string(c->out, "qom-path", path);
+    jw_int(c->out, "cpu-index", i);
+    jw_string(c->out, "target", "x86_64");
+    jw_end_object(c->out);
+}
+
 int query_cpus_fast(struct qmp_call *c)
 {
     struct child_info list[CHILDREN_MAX];
@@ -96,17 +119,8 @@ int query_cpus_fast(struct qmp_call *c)
         if (!strcmp(list[i].role, "cpu-worker"))
             pid = list[i].pid;
     jw_array(c->out, "return");
-    jw_object(c->out, NULL);
-    jw_int(c->out, "thread-id", pid);
-    jw_object(c->out, "props");
-    jw_int(c->out, "core-id", 0);
-    jw_int(c->out, "thread-id", 0);
-    jw_int(c->out, "socket-id", 0);
-    jw_end_object(c->out);
-    jw_string(c->out, "qom-path", "/machine/unattached/device[0]");
-    jw_int(c->out, "cpu-index", 0);
-    jw_string(c->out, "target", "x86_64");
-    jw_end_object(c->out);
+    for (unsigned i = 0; i < c->vm->plan.smp; i++)
+        cpu_show(c, i, pid);
     jw_end_array(c->out);
     return 0;
 }

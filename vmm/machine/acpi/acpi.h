@@ -9,10 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "ipc/abi/topology.h"
 #include "vmm/machine/acpi/aml.h"
 
 struct acpi_config {
     unsigned cpus;
+    struct abi_topology topology;
     bool serial[4]; /* COM1-COM4 exist */
 };
 

@@ -171,17 +171,17 @@ static void source_override(struct aml *a, uint8_t irq, uint32_t gsi, uint16_t f
     aml_word(a, flags);
 }
 
-static size_t madt_write(struct aml *a, unsigned cpus)
+static size_t madt_write(struct aml *a, const struct acpi_config *cfg)
 {
     size_t at = table_begin(a, "APIC", 4);
 
     aml_dword(a, PC_LAPIC_BASE);
     aml_dword(a, MADT_PCAT);
-    for (unsigned i = 0; i < cpus; i++) {
+    for (unsigned i = 0; i < cfg->cpus; i++) {
         aml_byte(a, 0);
         aml_byte(a, 8);
         aml_byte(a, (uint8_t)i); /* processor, APIC ID, enabled */
-        aml_byte(a, (uint8_t)i);
+        aml_byte(a, (uint8_t)topo_apic_id(&cfg->topology, i));
         aml_dword(a, 1);
     }
     aml_byte(a, 1);
@@ -262,7 +262,7 @@ size_t acpi_build(uint8_t *buf, uint32_t gpa, size_t room, const struct acpi_con
     align(&a, 16);
     table[0] = a.len;
     fadt_write(&a, gpa, facs, dsdt);
-    table[1] = madt_write(&a, cfg->cpus);
+    table[1] = madt_write(&a, cfg);
     table[2] = hpet_write(&a);
     rsdt = root_write(&a, "RSDT", gpa, table, 3);
     xsdt = root_write(&a, "XSDT", gpa, table, 3);
