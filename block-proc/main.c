@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "block-proc/chain.h"
+#include "block-proc/inspect.h"
 #include "block-proc/virtio-blk.h"
 #include "ipc/imagelock.h"
 
@@ -94,6 +96,31 @@ static void *map_shared(int fd, size_t min, size_t *len)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* The images, top to base: FD_IMAGE 0, 1, ... The state memory says whether a predecessor in this
+ * machine has opened them: the kernel then has all it wrote, in order, and nothing needs a repair. */
+static int images_open(const Ctl__Boot *boot, const int *fds, unsigned nfds,
+                       const struct blk_options *opt, const struct blk_state *state)
+{
+    struct chain_link links[IMG_CHAIN_MAX];
+    const Ctl__BlockConfig *c = boot->block;
+    struct img_options top = {.readonly = opt->readonly, .unmap = opt->discard};
+    unsigned n = 0;
+    if (state) {
+        struct blk_state s = *state;
+        top.recovered = s.magic == BLK_STATE_MAGIC && s.version == BLK_STATE_VERSION && s.opened == 1;
+    }
+    for (; n < IMG_CHAIN_MAX; n++) {
+        int fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_IMAGE, n);
+        if (fd < 0)
+            break;
+        links[n] = (struct chain_link){fd, NULL, n ? "backing file" : c->name};
+        if (n < c->n_format && c->format[n][0])
+            links[n].format = c->format[n];
+    }
+    the_block.img = blk_chain_open(links, n, &top, &the_block.io);
+    return the_block.img ? 0 : -EINVAL;
+}
+
 static int device_start(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsigned nfds,
                         const struct blk_options *opt)
 {
@@ -103,7 +130,10 @@ static int device_start(struct devproc *p, const Ctl__Boot *boot, const int *fds
     int state_fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_STATE, 0);
     int code_fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_CODEPAGE, 0);
     struct blk_state *state = map_shared(state_fd, sizeof(struct blk_state), &len);
-    int r = blk_init(b, p, sock, opt, state);
+    int r = images_open(boot, fds, nfds, opt, state);
+    if (r < 0)
+        return r;
+    r = blk_init(b, p, sock, opt, state);
     if (r < 0) {
         log_error("device set-up: %s", strerror(-r));
         return r;
@@ -131,7 +161,7 @@ static int setup(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsig
     if (r == 0)
         r = fence(p, image, boot->block->name, opt.readonly);
     if (r == 0)
-        r = img_open(&the_block.img, image, opt.readonly);
+        r = img_io_init(&the_block.io, NULL);
     return r < 0 ? r : device_start(p, boot, fds, nfds, &opt);
 }
 
@@ -151,5 +181,7 @@ static const struct devproc_ops ops = {
 
 int main(int argc, char **argv)
 {
+    if (argc == 3 && !strcmp(argv[1], "--inspect"))
+        return blk_inspect(argv[2]);
     return devproc_main(argc, argv, &ops, NULL);
 }

@@ -47,8 +47,8 @@ static void done_add(struct blk_pool *p, struct blk_req *req)
 static void *thread_main(void *arg)
 {
     struct blk_pool *p = arg;
-    uint8_t *bounce = NULL;
-    if (p->img->direct && posix_memalign((void **)&bounce, IMG_ALIGN_MAX, IMG_BOUNCE_SIZE) != 0)
+    struct img_io io = {0};
+    if (img_io_init(&io, p->img) < 0)
         abort();
     pthread_mutex_lock(&p->lock);
     p->running++;
@@ -56,7 +56,7 @@ static void *thread_main(void *arg)
     pthread_mutex_unlock(&p->lock);
     for (;;) {
         struct blk_req *req = todo_take(p);
-        blk_req_run(req, p->img, bounce);
+        blk_req_run(req, p->img, &io);
         done_add(p, req);
     }
     return NULL;

@@ -69,8 +69,8 @@ static void data_out(struct blk_req *req)
 
 static bool range_ok(const struct img *img, uint64_t sector, uint64_t bytes)
 {
-    return bytes % VBLK_SECTOR == 0 && sector <= img->sectors &&
-           bytes / VBLK_SECTOR <= img->sectors - sector;
+    uint64_t sectors = img->size / VBLK_SECTOR;
+    return bytes % VBLK_SECTOR == 0 && sector <= sectors && bytes / VBLK_SECTOR <= sectors - sector;
 }
 
 static uint8_t parse_transfer(struct blk_req *req, const struct img *img)
@@ -81,7 +81,7 @@ static uint8_t parse_transfer(struct blk_req *req, const struct img *img)
         data_out(req);
     if (!range_ok(img, req->sector, req->len))
         return VBLK_S_IOERR;
-    return req->type == VBLK_OUT && img->readonly ? VBLK_S_IOERR : VBLK_S_OK;
+    return req->type == VBLK_OUT && img->opt.readonly ? VBLK_S_IOERR : VBLK_S_OK;
 }
 
 /* Section 5.2.6.2: unknown flags are unsupported, a discard has none at all. */
@@ -102,7 +102,7 @@ static uint8_t parse_segments(struct blk_req *req, const struct img *img)
     uint8_t status = VBLK_S_OK;
     data_out(req);
     req->nseg = (unsigned)(req->len / sizeof(req->seg[0]));
-    if (img->readonly || req->len == 0 || req->len % sizeof(req->seg[0]) ||
+    if (img->opt.readonly || req->len == 0 || req->len % sizeof(req->seg[0]) ||
         req->len > sizeof(req->seg))
         return VBLK_S_IOERR;
     iov_to_buf(req->data, req->ndata, 0, req->seg, req->len);
@@ -181,24 +181,26 @@ static void in_kernel(void *opaque, bool inside)
     vq_suspect(req->vq, req->elem.head, !inside);
 }
 
-void blk_req_run(struct blk_req *req, struct img *img, uint8_t *bounce)
+void blk_req_run(struct blk_req *req, struct img *img, struct img_io *io)
 {
-    struct img_io io = {.bounce = bounce, .kernel = in_kernel, .opaque = req};
+    struct img_buf data = {req->data, req->ndata, 0, req->len};
     uint64_t off = req->sector * VBLK_SECTOR;
+    io->kernel = in_kernel;
+    io->opaque = req;
     vq_suspect(req->vq, req->elem.head, true);
     switch (req->type) {
     case VBLK_IN:
-        req->err = img_read(img, req->data, req->ndata, off, &io);
+        req->err = img_readv(img, &data, off, io);
         break;
     case VBLK_OUT:
-        req->err = img_write(img, req->data, req->ndata, off, &io);
+        req->err = img_writev(img, &data, off, io);
         break;
     case VBLK_DISCARD:
     case VBLK_WRITE_ZEROES:
-        req->err = run_segments(req, img, &io);
+        req->err = run_segments(req, img, io);
         break;
     }
     if (req->err == 0 && req->sync)
-        req->err = img_flush(img, &io);
+        req->err = img_flush(img, io);
     vq_suspect(req->vq, req->elem.head, false);
 }

@@ -34,8 +34,8 @@ struct blk_req {
  * broken. Otherwise *status is VBLK_S_OK: to be carried out, or the final status. GET_ID is
  * answered here with `serial`. */
 int blk_req_parse(struct blk_req *req, const struct img *img, const char *serial, uint8_t *status);
-/* Carries it out; sets err. In an I/O thread; bounce: see struct img_io. */
-void blk_req_run(struct blk_req *req, struct img *img, uint8_t *bounce);
+/* Carries it out; sets err. In an I/O thread; io is the thread's. */
+void blk_req_run(struct blk_req *req, struct img *img, struct img_io *io);
 /* Gives the element its original shape back (the status byte was cut off). */
 void blk_req_restore(struct blk_req *req);
 const char *blk_req_name(const struct blk_req *req);

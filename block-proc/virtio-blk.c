@@ -36,10 +36,10 @@ static int config_get(void *opaque, uint32_t off, uint32_t size, uint8_t *out)
     /* Front ends that know a longer layout read zeros behind ours. */
     uint8_t space[256] = {0};
     struct vblk_config c = {
-        .capacity = b->img.sectors,
+        .capacity = b->img->size / VBLK_SECTOR,
         .seg_max = BLK_SEG_MAX,
         .blk_size = VBLK_SECTOR,
-        .physical_block_exp = b->img.align == 4096 ? 3 : 0,
+        .physical_block_exp = b->img->file->align == 4096 ? 3 : 0,
         .min_io_size = 1,
         .writeback = b->writeback,
         .num_queues = (uint16_t)b->opt.queues,
@@ -89,12 +89,16 @@ static void state_load(struct blk *b)
     if (!b->state)
         return;
     struct blk_state s = *b->state;
-    if (s.magic == BLK_STATE_MAGIC && s.version == BLK_STATE_VERSION && s.valid == 1) {
-        b->writeback = s.writeback & 1;
+    if (s.magic == BLK_STATE_MAGIC && s.version == BLK_STATE_VERSION) {
+        if (s.valid == 1)
+            b->writeback = s.writeback & 1;
+        b->state->opened = 1;
         return;
     }
-    s = (struct blk_state){BLK_STATE_MAGIC, BLK_STATE_VERSION, 0, 0};
-    *b->state = s;
+    memset(b->state, 0, sizeof(*b->state));
+    b->state->magic = BLK_STATE_MAGIC;
+    b->state->version = BLK_STATE_VERSION;
+    b->state->opened = 1;
 }
 
 /* Section 5.2.5.2: a driver that did not take FLUSH cannot flush, so every write must be durable. */
@@ -129,7 +133,7 @@ static void error_report(struct blk *b, const struct blk_req *req, const char *r
 static bool dispatch(struct blk *b, struct blk_req *req)
 {
     uint8_t status;
-    if (blk_req_parse(req, &b->img, b->opt.serial, &status) < 0) {
+    if (blk_req_parse(req, b->img, b->opt.serial, &status) < 0) {
         vq_break(req->vq, "request without header or status");
         req->next = b->free;
         b->free = req;
@@ -264,7 +268,7 @@ int blk_init(struct blk *b, struct devproc *p, int sock, const struct blk_option
     b->be = backend_memory();
     if (!b->be)
         return -ENOMEM;
-    int r = blk_pool_start(&b->pool, &b->img);
+    int r = blk_pool_start(&b->pool, b->img);
     if (r == 0)
         r = ipc_loop_add(&p->loop, b->pool.done_fd, EPOLLIN, on_done, b);
     if (r == 0)
@@ -275,7 +279,8 @@ int blk_init(struct blk *b, struct devproc *p, int sock, const struct blk_option
 void blk_fini(struct blk *b)
 {
     vu_backend_fini(b->be); /* stops the rings: nothing is in flight afterwards */
-    struct img_io io = {0};
-    if (b->opt.cache != BLK_UNSAFE && !b->opt.readonly && img_flush(&b->img, &io) < 0)
-        log_error("final flush: %s", strerror(errno));
+    int r = b->opt.cache == BLK_UNSAFE ? 0 : img_flush(b->img, &b->io);
+    if (r < 0)
+        log_error("final flush: %s", strerror(-r));
+    img_close(b->img, &b->io);
 }

@@ -15,14 +15,16 @@
 
 /* The device's state memfd (FD_STATE): survives incarnations, hostile input when read. */
 #define BLK_STATE_MAGIC   0x426b6c62u
-#define BLK_STATE_VERSION 1
+#define BLK_STATE_VERSION 2
 struct blk_state {
     uint32_t magic;
     uint16_t version;
     uint8_t valid;     /* writeback was chosen by the driver */
     uint8_t writeback;
+    uint8_t opened;    /* an incarnation in this machine has opened the image, repaired if need be */
+    uint8_t pad[7];
 };
-_Static_assert(sizeof(struct blk_state) == 8, "state layout");
+_Static_assert(sizeof(struct blk_state) == 16, "state layout");
 
 enum blk_cache { BLK_WRITEBACK, BLK_WRITETHROUGH, BLK_NONE, BLK_DIRECTSYNC, BLK_UNSAFE };
 
@@ -41,7 +43,8 @@ struct blk {
     struct blk_state *state; /* NULL: the driver may not choose the cache mode */
     bool writeback;          /* the default, or what the driver chose */
     bool starved;            /* a queue was left with chains because the table was full */
-    struct img img;
+    struct img *img;
+    struct img_io io; /* of the loop thread: opening and closing */
     struct blk_pool pool;
     struct blk_req *free;
     struct blk_req req[BLK_REQS];

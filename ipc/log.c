@@ -18,12 +18,20 @@
 
 static int log_fd = -1;
 static const char *log_tag;
+static void (*capture)(void *opaque, const char *text);
+static void *capture_opaque;
 static enum ipc_log_level log_max = IPC_LOG_INFO;
 
 void ipc_log_init(int fd, const char *tag)
 {
     log_fd = fd;
     log_tag = tag;
+}
+
+void ipc_log_capture(void (*fn)(void *opaque, const char *text), void *opaque)
+{
+    capture = fn;
+    capture_opaque = opaque;
 }
 
 void ipc_log_set_level(enum ipc_log_level max)
@@ -88,7 +96,10 @@ void ipc_log(enum ipc_log_level level, const char *fmt, ...)
     r.level = level;
     r.len = (size_t)n < sizeof(r.text) ? (uint32_t)n : (uint32_t)sizeof(r.text) - 1;
     ipc_log_text_clean(r.text, r.len);
-    if (log_fd >= 0) {
+    if (capture) {
+        r.text[r.len] = '\0';
+        capture(capture_opaque, r.text);
+    } else if (log_fd >= 0) {
         log_record_send(&r);
     } else {
         log_stderr_write(&r);

@@ -22,6 +22,8 @@ struct ipc_log_record { /* one SOCK_SEQPACKET message */
 
 /* fd >= 0: send records there. fd < 0: print "tag: text" on stderr. tag is kept by reference. */
 void ipc_log_init(int fd, const char *tag);
+/* Hands each line to fn instead: for a program whose answer the text belongs to. */
+void ipc_log_capture(void (*fn)(void *opaque, const char *text), void *opaque);
 void ipc_log_set_level(enum ipc_log_level max);
 void ipc_log(enum ipc_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -41,7 +41,7 @@ def the_wrong_thing_is_named():
         refused(kernel + ["-drive", "file=/nowhere/d.raw,format=raw,if=virtio"], "/nowhere/d.raw",
                 "No such file")
         refused(kernel + ["-drive", f"file={tmp},format=raw,if=virtio"], tmp, "directory")
-        refused(kernel + ["-drive", f"file={raw},format=qcow2,if=virtio"], "qcow2")
+        refused(kernel + ["-drive", f"file={raw},format=vdi,if=virtio"], "vdi")
         refused(kernel + ["-drive", f"file={raw},format=raw,if=virtio,color=red"], "color")
         refused(kernel + ["-nic", f"{nic},hostfwd=tcp:127.0.0.1:99999-:22"], "99999")
         refused(kernel + ["-nic", f"{nic},hostfwd=tcp:300.0.0.1:22-:22"], "300.0.0.1")

@@ -237,14 +237,14 @@ class Emulator:
         self.close()
 
 
-def linux_args(initrd, append="", memory=512, disk_image=None, net="none", extra=()):
+def linux_args(initrd, append="", memory=512, disk_image=None, net="none", extra=(), disk_format="raw"):
     """Arguments of a Linux guest with its console on standard output."""
     args = ["-accel", "tcg", "-cpu", "max", "-M", "pc", "-m", memory, "-smp", "1", "-nodefaults",
             "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot",
             "-kernel", kernel(), "-initrd", initrd,
             "-append", f"console=ttyS0 quiet panic=-1 {append}".strip()]
     if disk_image:
-        args += ["-drive", f"file={disk_image},format=raw,if=virtio"]
+        args += ["-drive", f"file={disk_image},format={disk_format},if=virtio"]
     args += ["-nic", net]
     return args + list(extra)
 

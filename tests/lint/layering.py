@@ -38,6 +38,7 @@ LIBRARIES = {
     r"cap-ng\.h": ["seccomp"],
     r"protobuf-c/": ["ipc"],
     r"(lib)?slirp": ["net-proc/backend"],
+    r"z(std|lib)\.h": ["block-proc/image"],
     r"pixman": ["ui-proc"],
     r"Zydis": ["cpu-worker/interp", "cpu-worker/helpers", "vmm/translator"],
     r"glib|gio/": ["vmm/config", "vmm/monitor", "vmm/state", "net-proc/backend", "ui-proc"],

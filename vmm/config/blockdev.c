@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * -blockdev: nodes "raw" over "file" (nested or by name) or "file" alone, kept until a device takes
+ * -blockdev: nodes "raw" or "qcow2" over "file" (nested or by name) or "file" alone, kept until a device takes
  * one. Must never open an image.
  */
 #include <string.h>
@@ -85,7 +85,7 @@ static int check_node(struct parse *c, const struct pend_node *n)
     if (n->path[0] && n->file_ref[0])
         return parse_fail(c, "both file= and file.filename= given");
     if (!n->path[0] && !n->file_ref[0])
-        return parse_fail(c, "Parameter '%s' is missing", n->format ? "file" : "filename");
+        return parse_fail(c, "Parameter '%s' is missing", n->format[0] ? "file" : "filename");
     if (n->file_ref[0] && !find_node(c, n->file_ref))
         return parse_fail(c, "Cannot find node-name '%s'", n->file_ref);
     return 0;
@@ -102,14 +102,15 @@ int set_blockdev(struct parse *c, const char *arg)
     driver = optlist_take(&l, "driver");
     if (!driver)
         return parse_fail(c, "Parameter 'driver' is missing");
-    n.format = !strcmp(driver, "raw");
-    if (!n.format && strcmp(driver, "file") && strcmp(driver, "host_device"))
-        return parse_fail(c, "block driver '%s' is not built (available: raw, file, host_device)",
+    if (!strcmp(driver, "raw") || !strcmp(driver, "qcow2"))
+        strcpy(n.format, driver);
+    if (!n.format[0] && strcmp(driver, "file") && strcmp(driver, "host_device"))
+        return parse_fail(c, "block driver '%s' is not built (available: qcow2, raw, file, host_device)",
                           driver);
-    if (optkeys_apply(c, n.format ? format_keys : file_node_keys, &l, &n, NULL))
+    if (optkeys_apply(c, n.format[0] ? format_keys : file_node_keys, &l, &n, NULL))
         return -1;
     file_driver = optlist_get(&l, "file.driver");
-    if (n.path[0] && n.format && !file_driver)
+    if (n.path[0] && n.format[0] && !file_driver)
         return parse_fail(c, "Parameter 'file.driver' is missing");
     if (check_node(c, &n))
         return -1;
@@ -131,7 +132,7 @@ static int node_cache(struct parse *c, const struct pend_node *n, char cache[16]
 
 int blockdev_take(struct parse *c, const char *name)
 {
-    struct plan_disk d = {.fd = -1, .pci_slot = -1, .format_given = true, .blockdev = true};
+    struct plan_disk d = {.fd = -1, .pci_slot = -1, .blockdev = true};
     struct pend_node *top = find_node(c, name), all, *n = top;
 
     if (!n)
@@ -155,6 +156,7 @@ int blockdev_take(struct parse *c, const char *name)
         return -1;
     d.readonly = all.readonly;
     d.discard = all.discard;
+    strcpy(d.format, top->format[0] ? top->format : "raw"); /* a file node alone is its bytes */
     memcpy(d.file, n->path, sizeof(d.file));
     memcpy(d.id, name, strlen(name) + 1);
     c->drive[c->p->n_disk] = (struct pend_drive){.index = -1, .arg = top->arg};

@@ -57,15 +57,20 @@ static int key_index(struct parse *c, void *obj, const char *key, const char *va
     return 0;
 }
 
+int disk_format(struct parse *c, const char *val, char format[16])
+{
+    if (strcmp(val, "raw") && strcmp(val, "qcow2"))
+        return parse_fail(c, "image format '%s' is not built (available: qcow2, raw)", val);
+    strcpy(format, val);
+    return 0;
+}
+
 static int key_format(struct parse *c, void *obj, const char *key, const char *val)
 {
     struct drive *dr = obj;
 
     (void)key;
-    if (strcmp(val, "raw"))
-        return parse_fail(c, "image format '%s' is not built (available: raw)", val);
-    dr->d.format_given = true;
-    return 0;
+    return disk_format(c, val, dr->d.format);
 }
 
 static int key_cache(struct parse *c, void *obj, const char *key, const char *val)

@@ -9,6 +9,8 @@
 
 /* Copies a path; a protocol prefix other than "file:" is refused. */
 int disk_path(struct parse *c, const char *key, const char *val, char *dst, size_t size);
+/* format=: refuses what is not built. */
+int disk_format(struct parse *c, const char *val, char format[16]);
 int disk_discard(struct parse *c, const char *val, bool *out);
 int disk_serial(struct parse *c, const char *key, const char *val, char serial[24]);
 /* Makes a disk of a -blockdev node. Its index, -2 when there is no such node, -1 when reported. */

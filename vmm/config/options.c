@@ -36,11 +36,11 @@ const struct option option_table[] = {
      "add a device ('-device help' for a list, '-device driver,help' for properties)"},
 
     {"drive",
-     "file=path[,format=raw][,if=virtio|none][,id=name][,index=n|unit=n]\n"
+     "file=path[,format=raw|qcow2][,if=virtio|none][,id=name][,index=n|unit=n]\n"
      "[,readonly=on|off][,cache=writeback|writethrough|none|directsync|unsafe]\n"
      "[,discard=ignore|unmap][,serial=text][,aio=threads][,media=disk]",
      GROUP_BLOCK, set_drive,
-     "use a raw image file or block device as a virtio disk; if=none needs a -device"},
+     "use a raw or qcow2 image file or block device as a virtio disk; if=none needs a -device"},
     {"blockdev",
      "[driver=]raw|file|host_device,node-name=name[,file=node][,file.filename=path]\n"
      "[,filename=path][,read-only=on|off][,cache.direct=on|off][,cache.no-flush=on|off]\n"

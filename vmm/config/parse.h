@@ -33,7 +33,8 @@ struct pend_drive { /* runs beside plan.disk[] */
 };
 struct pend_node { /* -blockdev */
     char name[64], file_ref[64], path[512];
-    bool format, readonly, direct, no_flush, discard, used;
+    char format[16]; /* "" = a file node */
+    bool readonly, direct, no_flush, discard, used;
     const char *arg;
 };
 enum front_kind { FRONT_SERIAL, FRONT_HMP, FRONT_QMP };

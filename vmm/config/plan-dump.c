@@ -37,7 +37,7 @@ static void dump_disk(FILE *out, unsigned i, const struct plan_disk *k)
     put_flag(&d, "readonly", k->readonly);
     put_flag(&d, "share-rw", k->share_rw);
     put_flag(&d, "discard", k->discard);
-    put_flag(&d, "probe", !k->format_given);
+    put_flag(&d, "probe", !k->format[0]);
     put_flag(&d, "disable-legacy", k->disable_legacy);
     put_flag(&d, "disable-modern", k->disable_modern);
     if (k->pci_slot >= 0)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opens the host files a plan names, while the vmm still is the user who started it (decision
- * 0001). Must never interpret a disk beyond recognising that it is not raw, nor a kernel beyond
- * recognising a Multiboot header, which makes -initrd a list.
+ * 0001). Must never interpret a disk image, nor a kernel beyond recognising a Multiboot header, which makes -initrd a list.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <linux/fs.h>
+#include "vmm/config/image-chain.h"
 #include "vmm/config/multiboot-find.h"
 #include "vmm/config/plan.h"
 
@@ -126,48 +126,19 @@ static int open_initrd(struct plan *p)
 
 /* ---- disks
  * --------------------------------------------------------------------------------------- */
-/* Headers of the formats that are not built. A guest that writes such a header into its raw disk
- * gains nothing: the image is then refused, never read as that format. */
-static const char *image_format(const unsigned char *h, ssize_t n)
-{
-    static const struct {
-        const char *magic, *name;
-        unsigned len;
-    } known[] = {
-        {"QFI\xfb", "qcow2", 4},     {"QED", "qed", 4},       {"KDMV", "vmdk", 4},
-        {"COWD", "vmdk", 4},         {"vhdxfile", "vhdx", 8}, {"conectix", "vpc", 8},
-        {"LUKS\xba\xbe", "luks", 6}, {"<<< ", "vdi", 4},
-    };
-
-    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (n >= (ssize_t)known[i].len && !memcmp(h, known[i].magic, known[i].len))
-            return known[i].name;
-    return NULL;
-}
-
 static const char *disk_opt(const struct plan_disk *d)
 {
     return d->blockdev ? "-blockdev filename=" : "-drive file=";
 }
 
-static int check_format(const struct plan_disk *d, int fd)
+/* The disk's size and what is below it; a raw image with its format named needs no look inside. */
+static int look_inside(struct plan_disk *d)
 {
-    unsigned char head[4096] __attribute__((aligned(4096))); /* O_DIRECT */
-    const char *format;
-    char what[96];
-    ssize_t n;
+    char why[400];
 
-    if (d->format_given)
+    if (!strcmp(d->format, "raw"))
         return 0;
-    n = pread(fd, head, sizeof(head), 0);
-    if (n < 0)
-        return fail(disk_opt(d), d->file, "cannot read", errno);
-    format = image_format(head, n);
-    if (!format)
-        return 0;
-    snprintf(what, sizeof(what), "image format '%s' is not built (format=raw uses it as it is)",
-             format);
-    return fail(disk_opt(d), d->file, what, 0);
+    return image_chain_open(d, why, sizeof(why)) ? fail(disk_opt(d), d->file, why, 0) : 0;
 }
 
 static int disk_size(const struct plan_disk *d, int fd, const struct stat *st, uint64_t *size)
@@ -193,12 +164,13 @@ static int open_disk(struct plan_disk *d)
         return -1;
     /* files and block devices do not know O_NONBLOCK; whoever inherits it should not see it either
      */
-    if (disk_size(d, fd, &st, &d->size) || check_format(d, fd) ||
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK)) {
+    d->fd = fd;
+    if (disk_size(d, fd, &st, &d->size) || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) ||
+        look_inside(d)) {
         close(fd);
+        d->fd = -1;
         return -1;
     }
-    d->fd = fd;
     return 0;
 }
 

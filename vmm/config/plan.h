@@ -12,6 +12,7 @@
 #include "ipc/abi/topology.h"
 
 #define PLAN_DISKS_MAX  16
+#define PLAN_CHAIN_MAX  16 /* backing files below a disk */
 #define PLAN_NETS_MAX   8
 #define PLAN_SERIAL_MAX 4
 #define PLAN_MON_MAX    8
@@ -45,7 +46,10 @@ struct plan_disk {    /* -drive or -blockdev, seen by the guest through a virtio
     bool disable_legacy, disable_modern;
     bool used;         /* has a device (always true in a finished plan) */
     bool blockdev;     /* named by -blockdev, for error lines */
-    bool format_given; /* false: plan_open_files refuses an image that is not raw by its header */
+    char format[16];   /* format=, "" = guess */
+    unsigned n_backing; /* what plan_open_files found below it, opened read-only, top to base */
+    int backing_fd[PLAN_CHAIN_MAX];
+    char backing_format[PLAN_CHAIN_MAX][16]; /* "" = guess */
     int fd;            /* plan_open_files; O_RDWR, or O_RDONLY when readonly. -1 before */
     uint64_t size;     /* bytes, set by plan_open_files */
 };

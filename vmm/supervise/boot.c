@@ -46,8 +46,14 @@ static void set_bool(protobuf_c_boolean *has, protobuf_c_boolean *v, bool value)
     *v = value;
 }
 
-static void block_config(Ctl__BlockConfig *m, const struct plan_disk *d)
+struct block_msgs {
+    Ctl__BlockConfig block;
+    char *format[1 + PLAN_CHAIN_MAX];
+};
+
+static void block_config(struct block_msgs *b, const struct plan_disk *d)
 {
+    Ctl__BlockConfig *m = &b->block;
     ctl__block_config__init(m);
     m->name = str(d->file);
     set_bool(&m->has_readonly, &m->readonly, d->readonly);
@@ -57,6 +63,11 @@ static void block_config(Ctl__BlockConfig *m, const struct plan_disk *d)
     m->cache = opt(d->cache);
     set_bool(&m->has_discard, &m->discard, d->discard);
     set_bool(&m->has_share_rw, &m->share_rw, d->share_rw);
+    b->format[0] = str(d->format);
+    for (unsigned i = 0; i < d->n_backing; i++)
+        b->format[1 + i] = str(d->backing_format[i]);
+    m->format = b->format;
+    m->n_format = 1 + d->n_backing;
 }
 
 struct net_msgs {
@@ -140,12 +151,17 @@ static void device_fds(struct boot_fds *b, const struct child *c, int vu_fd)
 {
     add_fd(b, CTL__FD_KIND__FD_VHOST_USER, 0, vu_fd);
     add_fd(b, CTL__FD_KIND__FD_IMAGE, 0, c->image_fd);
+    if (c->program == SPAWN_BLOCK) {
+        const struct plan_disk *d = &c->sup->vm->plan.disk[c->config];
+        for (unsigned i = 0; i < d->n_backing; i++)
+            add_fd(b, CTL__FD_KIND__FD_IMAGE, 1 + i, d->backing_fd[i]);
+    }
     add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, c->sup->vm->codepage_fd);
     add_fd(b, CTL__FD_KIND__FD_STATE, 0, c->state_fd);
 }
 
 struct boot_configs { /* one of them is used */
-    Ctl__BlockConfig block;
+    struct block_msgs block;
     struct net_msgs net;
     Ctl__WorkerConfig worker;
     Ctl__UiConfig ui;
@@ -158,7 +174,7 @@ static void role_config(Ctl__Boot *m, struct boot_configs *cfg, const struct chi
     switch (c->program) {
     case SPAWN_BLOCK:
         block_config(&cfg->block, &p->disk[c->config]);
-        m->block = &cfg->block;
+        m->block = &cfg->block.block;
         break;
     case SPAWN_NET:
         net_config(&cfg->net, p, &p->net[c->config]);

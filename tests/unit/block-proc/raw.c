@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "block-proc/image/image.h"
+#include "block-proc/image/file.h"
 #include "ipc/memfd.h"
 
 #define CHECK(c)                                                                                   \
@@ -23,8 +23,26 @@
 
 #define SIZE (4u << 20)
 
-static struct img img;
+static struct img_file img;
 static uint8_t model[SIZE], buf[SIZE];
+
+static size_t length(const struct iovec *v, unsigned n)
+{
+    size_t len = 0;
+    for (unsigned i = 0; i < n; i++)
+        len += v[i].iov_len;
+    return len;
+}
+
+static int writev_at(const struct iovec *v, unsigned n, uint64_t off, struct img_io *io)
+{
+    return img_file_writev(&img, &(struct img_buf){v, n, 0, length(v, n)}, off, io);
+}
+
+static int readv_at(const struct iovec *v, unsigned n, uint64_t off, struct img_io *io)
+{
+    return img_file_readv(&img, &(struct img_buf){v, n, 0, length(v, n)}, off, io);
+}
 
 static void make(uint32_t align, uint64_t size)
 {
@@ -32,7 +50,7 @@ static void make(uint32_t align, uint64_t size)
     CHECK(fd >= 0);
     if (img.fd > 0)
         close(img.fd);
-    CHECK(img_open(&img, fd, false) == 0 && img.sectors == (size + 511) / 512 && !img.direct);
+    CHECK(img_file_open(&img, fd, false) == 0 && img.size == size && !img.direct);
     if (align > 1) {
         img.direct = true;
         img.align = align;
@@ -68,20 +86,20 @@ static void test_random(uint32_t align)
         case 1:
             for (uint64_t i = 0; i < len; i++)
                 model[off + i] = buf[i] = (uint8_t)rand();
-            CHECK(img_write(&img, v, parts, off, &io) == 0);
+            CHECK(writev_at(v, parts, off, &io) == 0);
             break;
         case 2:
-            CHECK(img_zero(&img, off, len, n & 1, &io) == 0);
+            CHECK(img_file_zero(&img, off, len, n & 1, &io) == 0);
             memset(model + off, 0, len);
             break;
         default:
-            CHECK(img_read(&img, v, parts, off, &io) == 0);
+            CHECK(readv_at(v, parts, off, &io) == 0);
             CHECK(!memcmp(buf, model + off, len));
         }
     }
     struct iovec all = {buf, SIZE};
-    CHECK(img_read(&img, &all, 1, 0, &io) == 0 && !memcmp(buf, model, SIZE));
-    CHECK(img_flush(&img, &io) == 0 && img_discard(&img, 0, SIZE, &io) == 0);
+    CHECK(readv_at(&all, 1, 0, &io) == 0 && !memcmp(buf, model, SIZE));
+    CHECK(img_file_flush(&img, &io) == 0 && img_file_discard(&img, 0, SIZE, &io) == 0);
     free(io.bounce);
 }
 
@@ -95,9 +113,9 @@ static void *sector_writer(void *arg)
         uint64_t off = (n % 4) * 4096 + me * 512u;
         memset(mine, (int)(me * 17 + n), 512);
         struct iovec v = {mine, 512};
-        CHECK(img_write(&img, &v, 1, off, &io) == 0);
+        CHECK(writev_at(&v, 1, off, &io) == 0);
         memset(mine, 0, 512);
-        CHECK(img_read(&img, &v, 1, off, &io) == 0);
+        CHECK(readv_at(&v, 1, off, &io) == 0);
         for (unsigned i = 0; i < 512; i++)
             CHECK(mine[i] == (uint8_t)(me * 17 + n));
     }
@@ -123,7 +141,7 @@ static void test_odd_end(uint32_t align)
     make(align, 10000);
     struct iovec v = {buf, 1024};
     memset(buf, 1, 1024);
-    CHECK(img_read(&img, &v, 1, 9728 - 512, &io) == 0);
+    CHECK(readv_at(&v, 1, 9728 - 512, &io) == 0);
     for (unsigned i = 0; i < 1024; i++)
         CHECK(buf[i] == 0);
     free(io.bounce);
@@ -133,9 +151,9 @@ static void test_errors(void)
 {
     struct img_io io = {.bounce = bounce_make()};
     int sv = open("/dev/null", O_RDONLY | O_CLOEXEC), p[2];
-    CHECK(sv >= 0 && img_open(&img, sv, false) == -EBADF); /* not writable */
+    CHECK(sv >= 0 && img_file_open(&img, sv, false) == -EBADF); /* not writable */
     close(sv);
-    CHECK(pipe(p) == 0 && img_open(&img, p[0], true) == -ESPIPE);
+    CHECK(pipe(p) == 0 && img_file_open(&img, p[0], true) == -ESPIPE);
     close(p[0]);
     close(p[1]);
     make(1, SIZE);
@@ -144,7 +162,7 @@ static void test_errors(void)
     close(img.fd);
     img.fd = full;
     struct iovec v = {buf, 512};
-    CHECK(img_write(&img, &v, 1, 0, &io) == -ENOSPC);
+    CHECK(writev_at(&v, 1, 0, &io) == -ENOSPC);
     free(io.bounce);
 }
 

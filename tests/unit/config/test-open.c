@@ -97,8 +97,11 @@ static void test_bad(void)
             "-drive file=nope: cannot open: No such file or directory");
     refused("file=d,if=virtio", "k", "-drive file=d: cannot open: Is a directory");
     refused("file=d,if=virtio,readonly=on", "k", "-drive file=d: cannot open: Is a directory");
-    refused("file=qcow2,if=virtio", "k",
-            "-drive file=qcow2: image format 'qcow2' is not built (format=raw uses it as it is)");
+    refused("file=qcow2,if=virtio", "k", "-drive file=qcow2: cluster size 2^0 is out of range");
+    refused("file=vdi,if=virtio", "k",
+            "-drive file=vdi: image format 'vdi' is not built (built: qcow2, raw; format=raw uses it as "
+            "it is)");
+    refused("file=raw,if=virtio,format=qcow2", "k", "-drive file=raw: not a qcow2 image");
     refused("file=/dev/null,if=virtio", "k",
             "-drive file=/dev/null: not a regular file or block device");
     refused("file=fifo,if=virtio,readonly=on", "k",
@@ -112,6 +115,7 @@ static void test_bad(void)
 
 int main(void)
 {
+    static const char vdi[68] = {[64] = 0x7f, 0x10, (char)0xda, (char)0xbe};
     char command[64];
 
     stderr_copy = dup(2);
@@ -119,7 +123,8 @@ int main(void)
         return 1;
     make("k", "kernel", 6);
     make("raw", "raw", 3);
-    make("qcow2", "QFI\xfb", 4);
+    make("qcow2", "QFI\xfb\0\0\0\3", 8);
+    make("vdi", vdi, sizeof(vdi));
     make("secret", "x", 1);
     chmod("secret", 0);
     close(open("empty", O_WRONLY | O_CREAT, 0644));

@@ -209,8 +209,8 @@ static const struct line lines[] = {
     {K "-drive if=virtio", "-drive if=virtio: Parameter 'file' is missing", NULL},
     {K "-drive file=a,if=scsi",
      "-drive file=a,if=scsi: if=scsi is not built (available: virtio, none)", NULL},
-    {K "-drive file=a,if=virtio,format=qcow2",
-     "-drive file=a,if=virtio,format=qcow2: image format 'qcow2' is not built (available: raw)",
+    {K "-drive file=a,if=virtio,format=vdi",
+     "-drive file=a,if=virtio,format=vdi: image format 'vdi' is not built (available: qcow2, raw)",
      NULL},
     {K "-drive file=a,if=virtio,aio=native",
      "-drive file=a,if=virtio,aio=native: aio=native is not built (built: threads)", NULL},
@@ -265,9 +265,9 @@ static const struct line lines[] = {
      "x\ndisk0.readonly=on\ndisk0.cache=none\ndisk0.device=v\n!disk0.discard"},
     {K "-blockdev raw,node-name=r,file.driver=file,file.filename=/x -device virtio-blk-pci,drive=r",
      NULL, "disk0.id=r\ndisk0.file=/x\n!disk0.probe"},
-    {K "-blockdev qcow2,node-name=r,file=f",
-     "-blockdev qcow2,node-name=r,file=f: block driver 'qcow2' is "
-     "not built (available: raw, file, host_device)",
+    {K "-blockdev vdi,node-name=r,file=f",
+     "-blockdev vdi,node-name=r,file=f: block driver 'vdi' is "
+     "not built (available: qcow2, raw, file, host_device)",
      NULL},
     {K "-blockdev raw,node-name=r,file=f",
      "-blockdev raw,node-name=r,file=f: Cannot find node-name 'f'", NULL},

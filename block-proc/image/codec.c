@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zlib and zstd behind one interface. Must never trust a length that came out of an image.
+ */
+#include "block-proc/image/codec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <zlib.h>
+#include <zstd.h>
+
+/* qcow2 specification, "Compressed Clusters": deflate with a window of 4 KiB when written. */
+#define WRITE_WINDOW (-12)
+#define READ_WINDOW  (-15)
+
+struct img_codec {
+    uint32_t cluster;
+    uint8_t *in, *out;
+    size_t in_size;
+    z_stream inflate, deflate;
+    ZSTD_DCtx *zd;
+    ZSTD_CCtx *zc;
+};
+
+struct img_codec *img_codec_new(uint32_t cluster)
+{
+    struct img_codec *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->cluster = cluster;
+    c->in_size = 2 * (size_t)cluster + 1024; /* a descriptor can name twice a cluster */
+    c->in = malloc(c->in_size);
+    c->out = malloc(cluster);
+    c->zd = ZSTD_createDCtx();
+    c->zc = ZSTD_createCCtx();
+    if (!c->in || !c->out || !c->zd || !c->zc || inflateInit2(&c->inflate, READ_WINDOW) != Z_OK ||
+        deflateInit2(&c->deflate, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WRITE_WINDOW, 9,
+                     Z_DEFAULT_STRATEGY) != Z_OK) {
+        img_codec_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void img_codec_free(struct img_codec *c)
+{
+    if (!c)
+        return;
+    inflateEnd(&c->inflate);
+    deflateEnd(&c->deflate);
+    ZSTD_freeDCtx(c->zd);
+    ZSTD_freeCCtx(c->zc);
+    free(c->in);
+    free(c->out);
+    free(c);
+}
+
+uint8_t *img_codec_in(struct img_codec *c, size_t *size)
+{
+    *size = c->in_size;
+    return c->in;
+}
+
+uint8_t *img_codec_out(struct img_codec *c)
+{
+    return c->out;
+}
+
+static int unpack_zstd(struct img_codec *c, size_t in, size_t out)
+{
+    ZSTD_inBuffer src = {c->in, in, 0};
+    ZSTD_outBuffer dst = {c->out, out, 0};
+    ZSTD_DCtx_reset(c->zd, ZSTD_reset_session_only);
+    while (dst.pos < out) {
+        size_t before = dst.pos + src.pos;
+        size_t r = ZSTD_decompressStream(c->zd, &dst, &src);
+        if (ZSTD_isError(r) || (dst.pos < out && dst.pos + src.pos == before))
+            return -EIO;
+    }
+    return 0;
+}
+
+int img_codec_unpack(struct img_codec *c, int zstd, size_t in, size_t out)
+{
+    if (in > c->in_size || out > c->cluster)
+        return -EIO;
+    if (zstd)
+        return unpack_zstd(c, in, out);
+    inflateReset(&c->inflate);
+    c->inflate.next_in = c->in;
+    c->inflate.avail_in = (uInt)in;
+    c->inflate.next_out = c->out;
+    c->inflate.avail_out = (uInt)out;
+    int r = inflate(&c->inflate, Z_FINISH);
+    /* Z_BUF_ERROR: the sectors behind the stream are somebody else's, all output is there. */
+    return (r == Z_STREAM_END || r == Z_BUF_ERROR) && c->inflate.avail_out == 0 ? 0 : -EIO;
+}
+
+long img_codec_pack(struct img_codec *c, int zstd, const uint8_t *data, size_t len)
+{
+    if (zstd) {
+        size_t r = ZSTD_compressCCtx(c->zc, c->in, len - 1, data, len, ZSTD_CLEVEL_DEFAULT);
+        return ZSTD_isError(r) ? 0 : (long)r;
+    }
+    deflateReset(&c->deflate);
+    c->deflate.next_in = (Bytef *)(uintptr_t)data;
+    c->deflate.avail_in = (uInt)len;
+    c->deflate.next_out = c->in;
+    c->deflate.avail_out = (uInt)(len - 1);
+    int r = deflate(&c->deflate, Z_FINISH);
+    if (r != Z_STREAM_END)
+        return r == Z_OK ? 0 : -EIO;
+    return (long)(len - 1 - c->deflate.avail_out);
+}
