@@ -91,6 +91,7 @@ void cpu_model_host(struct abi_cpu_model *m)
     memset(m, 0, sizeof(*m));
     cpu_identity_host(m);
     cpu_features_carried(m->feat);
+    m->feat[FEAT_LA57 >> 5] &= ~(1u << (FEAT_LA57 & 31)); /* only for those who ask for it */
     m->level = m->vendor == ABI_CPU_AMD ? 0x10 : 0x1f;
     m->xlevel = m->vendor == ABI_CPU_AMD ? 0x80000021 : 0x80000008;
     m->phys_bits = 40;

@@ -99,7 +99,7 @@ OP(op_call_m64)
 /* Hosts that look at the target before they push: nothing is written when it is not canonical. */
 static inline void canonical_target(struct cpu *c, const struct op *o, uint64_t to)
 {
-    if (unlikely(!cpu_canonical(to)))
+    if (unlikely(!cpu_canonical(c, to)))
         cpu_raise_err(c, o, VEC_GP, 0);
 }
 OP(op_call_r64_early)

@@ -60,7 +60,7 @@ static void inner64(struct cpu *c, const struct op *o, struct gate *t, unsigned 
     uint64_t sp = stack_tss64(c, o, 4 + cpl * 8, 0);
     uint64_t v[4] = {c->s->seg[ABI_SS].selector, c->gpr[REG_RSP], c->s->seg[ABI_CS].selector,
                      c->gpr[REG_BLOCK] + o->next_off};
-    if (!cpu_canonical(sp) || !cpu_canonical(sp - 32))
+    if (!cpu_canonical(c, sp) || !cpu_canonical(c, sp - 32))
         cpu_raise_err(c, o, VEC_SS, 0);
     far_check_target(c, o, &t->d, t->ip);
     for (unsigned i = 0; i < 4; i++)

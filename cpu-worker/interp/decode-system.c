@@ -135,6 +135,10 @@ static bool harmless(struct decoding *d)
         o->fn = op_arpl;
         break;
     case M(SWAPGS): o->fn = op_swapgs; break;
+    case M(STAC): o->fn = op_stac; break;
+    case M(CLAC): o->fn = op_clac; break;
+    case M(RDPKRU): o->fn = op_rdpkru; break;
+    case M(WRPKRU): o->fn = op_wrpkru; break;
     case M(RDFSBASE): fsgs_base(d, ABI_FS, false); break;
     case M(RDGSBASE): fsgs_base(d, ABI_GS, false); break;
     case M(WRFSBASE): fsgs_base(d, ABI_FS, true); break;

@@ -19,7 +19,7 @@ void far_done(struct cpu *c)
 void far_check_target(struct cpu *c, const struct op *o, const struct desc *d, uint64_t ip)
 {
     if (cpu_long(c) && DESC_L(d)) {
-        if (!cpu_canonical(ip))
+        if (!cpu_canonical(c, ip))
             cpu_raise_err(c, o, VEC_GP, 0);
         return;
     }

@@ -35,7 +35,7 @@ OP(op_sysret)
         cpu_raise_err(c, o, VEC_GP, 0);
     bool to64 = o->aux == 64;
     uint16_t base = (uint16_t)(c->s->star >> 48);
-    if (to64 && !cpu_canonical(c->gpr[REG_RCX]))
+    if (to64 && !cpu_canonical(c, c->gpr[REG_RCX]))
         cpu_raise_err(c, o, VEC_GP, 0);
     c->rip = to64 ? c->gpr[REG_RCX] : (uint32_t)c->gpr[REG_RCX];
     cpu_set_rflags(c, (c->gpr[11] & 0x3c7fd7) | 2);
@@ -71,7 +71,7 @@ OP(op_sysexit)
     bool to64 = o->aux == 64;
     if (!(c->mode & MODE_PE) || c->cpl || !sel)
         cpu_raise_err(c, o, VEC_GP, 0);
-    if (to64 && (!cpu_canonical(c->gpr[REG_RDX]) || !cpu_canonical(c->gpr[REG_RCX])))
+    if (to64 && (!cpu_canonical(c, c->gpr[REG_RDX]) || !cpu_canonical(c, c->gpr[REG_RCX])))
         cpu_raise_err(c, o, VEC_GP, 0);
     c->rip = to64 ? c->gpr[REG_RDX] : (uint32_t)c->gpr[REG_RDX];
     c->gpr[REG_RSP] = to64 ? c->gpr[REG_RCX] : (uint32_t)c->gpr[REG_RCX];

@@ -123,7 +123,7 @@ static bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
 {
     bool address = msr == 0x175 || msr == 0x176 || msr == 0xc0000082 || msr == 0xc0000083 ||
                    (msr >= 0xc0000100 && msr <= 0xc0000102);
-    if (address && !cpu_canonical(v))
+    if (address && !cpu_canonical(c, v))
         return false;
     if (msr == 0x277 && !pat_valid(v))
         return false;

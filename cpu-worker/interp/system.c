@@ -10,22 +10,13 @@
 #include "cpu-worker/interp/segment.h"
 #include "cpu-worker/interp/stack.h"
 #include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/team.h"
 
 #define PAUSES_PER_YIELD 128u
-#define CR0_PE 1ull
-#define CR0_ET 0x10ull
-#define CR0_PG 0x80000000ull
-#define CR0_WRITABLE 0xe005003full
 #define CR4_TSD 4u
-#define CR4_PAE 0x20u
 #define CR4_UMIP 0x800u
 #define CR4_FSGSBASE 0x10000u
-#define CR4_PCIDE 0x20000u
-/* VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP FSGSBASE PCIDE SMEP */
-#define CR4_WRITABLE 0x130fffull
-#define EFER_LME 0x100u
-#define EFER_LMA 0x400u
 
 /* aux = element size in bytes. I/O ends the block: a device may have raised an interrupt by it. */
 static const struct op *port_in(struct cpu *c, const struct op *o, uint16_t port)
@@ -128,46 +119,10 @@ OP(op_mov_r_cr)
     c->gpr[o->dst] = c->mode & MODE_64 ? v : (uint32_t)v;
     NEXT();
 }
-static void cr0_set(struct cpu *c, const struct op *o, uint64_t v)
+static void or_gp(struct cpu *c, const struct op *o, bool done)
 {
-    uint64_t old = c->s->cr0;
-    v |= CR0_ET;
-    if ((v >> 32) || ((v & CR0_PG) && !(v & CR0_PE)) || ((v & 0x20000000) && !(v & 0x40000000)))
+    if (!done)
         cpu_raise_err(c, o, VEC_GP, 0);
-    if ((v & CR0_PG) && !(old & CR0_PG) && (c->s->efer & EFER_LME)) {
-        if (!(c->s->cr4 & CR4_PAE) || (c->s->seg[ABI_CS].attr & ABI_SEG_L))
-            cpu_raise_err(c, o, VEC_GP, 0);
-        c->s->efer |= EFER_LMA;
-    } else if (!(v & CR0_PG) && (old & CR0_PG)) {
-        if (c->mode & MODE_64)
-            cpu_raise_err(c, o, VEC_GP, 0);
-        c->s->efer &= ~(uint64_t)EFER_LMA;
-    }
-    c->s->cr0 = v & CR0_WRITABLE;
-    if ((old ^ v) & (CR0_PG | CR0_PE | 0x10000))
-        tlb_flush_all(c);
-    cs_changed(c);
-}
-static void cr3_set(struct cpu *c, const struct op *o, uint64_t v)
-{
-    bool pcid = c->s->cr4 & CR4_PCIDE, noflush = pcid && v >> 63;
-    if (pcid)
-        v &= ~(1ull << 63);
-    if ((c->mode & MODE_64) && (v >> 40))
-        cpu_raise_err(c, o, VEC_GP, 0);
-    c->s->cr3 = v;
-    tlb_cr3_loaded(c, noflush);
-}
-static void cr4_set(struct cpu *c, const struct op *o, uint64_t v)
-{
-    uint64_t old = c->s->cr4;
-    if ((v & ~CR4_WRITABLE) || (cpu_long(c) && !(v & CR4_PAE)) ||
-        ((v & CR4_PCIDE) && !(old & CR4_PCIDE) && (!cpu_long(c) || (c->s->cr3 & 0xfff))))
-        cpu_raise_err(c, o, VEC_GP, 0);
-    c->s->cr4 = v;
-    if ((old ^ v) & 0x1200b0) /* PSE PAE PGE PCIDE SMEP */
-        tlb_flush_all(c);
-    cs_changed(c);
 }
 OP(op_mov_cr_r)
 {
@@ -175,16 +130,16 @@ OP(op_mov_cr_r)
     uint64_t v = c->mode & MODE_64 ? c->gpr[o->src] : (uint32_t)c->gpr[o->src];
     switch (o->dst) {
     case 0:
-        cr0_set(c, o, v);
+        or_gp(c, o, cr0_write(c, v));
         break;
     case 2:
         c->s->cr2 = v;
         break;
     case 3:
-        cr3_set(c, o, v);
+        or_gp(c, o, cr3_write(c, v));
         break;
     case 4:
-        cr4_set(c, o, v);
+        or_gp(c, o, cr4_write(c, v));
         break;
     default:
         if (v > 15)
@@ -205,7 +160,7 @@ OP(op_clts)
 static const struct op *lmsw(struct cpu *c, const struct op *o, uint16_t v)
 {
     cpl0_check(c, o);
-    cr0_set(c, o, (c->s->cr0 & ~0xeull) | (v & 0xf)); /* PE can be set, not cleared */
+    or_gp(c, o, cr0_write(c, (c->s->cr0 & ~0xeull) | (v & 0xf))); /* PE can be set, not cleared */
     return cpu_leave(c, o);
 }
 OP(op_lmsw_r)
@@ -263,34 +218,6 @@ OP(op_mov_dr_r)
     return cpu_leave(c, o);
 }
 
-OP(op_invlpg)
-{
-    cpl0_check(c, o);
-    tlb_flush_page(c, c->gpr[o->base] + (c->gpr[o->index] << o->scale) + (int64_t)o->disp +
-                          c->segbase[o->seg]);
-    return cpu_leave(c, o);
-}
-/* INVPCID: types 0 (address), 1 (context), 2 (all with globals), 3 (all). */
-OP(op_invpcid)
-{
-    cpl0_check(c, o);
-    uint64_t ea = op_ea(c, o, 16, false), type = c->gpr[o->dst], d[2];
-    mmu_read_bytes(c, o, ea, d, 16);
-    if (type > 3 || (type <= 1 && (d[0] >> 12 || (d[0] && !(c->s->cr4 & CR4_PCIDE)))))
-        cpu_raise_err(c, o, VEC_GP, 0);
-    if (type == 0) {
-        tlb_flush_page(c, d[1]);
-    } else if (type == 1) {
-        for (unsigned i = 0; i < sizeof(c->asid) / sizeof(c->asid[0]); i++)
-            if (c->asid[i].pcid == d[0])
-                c->asid[i].gen = 0;
-        tlb_context_update(c);
-        cpu_mode_update(c);
-    } else {
-        tlb_flush_all(c);
-    }
-    return cpu_leave(c, o);
-}
 OP(op_invd)
 {
     cpl0_check(c, o);
@@ -320,7 +247,7 @@ OP(op_wrfsbase)
     if (!(c->s->cr4 & CR4_FSGSBASE))
         cpu_raise(c, o, VEC_UD);
     uint64_t v = o->aux == 64 ? c->gpr[o->dst] : (uint32_t)c->gpr[o->dst];
-    if (!cpu_canonical(v))
+    if (!cpu_canonical(c, v))
         cpu_raise_err(c, o, VEC_GP, 0);
     c->s->seg[o->aux2].base = v;
     c->segbase[o->aux2] = v;
@@ -335,7 +262,7 @@ static void table_load(struct cpu *c, const struct op *o, struct abi_dtable *t)
     uint64_t ea = op_ea(c, o, n + 2, false);
     uint16_t limit = mmu_ld16(c, o, ea);
     uint64_t base = mem_load(c, o, ea + 2, n);
-    if (n == 8 && !cpu_canonical(base))
+    if (n == 8 && !cpu_canonical(c, base))
         cpu_raise_err(c, o, VEC_GP, 0);
     t->limit = limit;
     t->base = n == 4 && o->aux == 16 ? base & 0xffffff : base;

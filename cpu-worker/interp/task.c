@@ -5,11 +5,11 @@
 #include <string.h>
 #include "cpu-worker/interp/task.h"
 #include "cpu-worker/interp/stack.h"
+#include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/run.h"
 
 #define RF_NT 0x4000ull
 #define RF_VM 0x20000ull
-#define CR0_PG 0x80000000u
 #define CR0_TS 8u
 #define DR6_BT 0x8000u
 #define DR7_LOCAL 0x155u /* L0-L3 and LE */
@@ -131,8 +131,8 @@ static void probe_all(struct cpu *c, const struct op *o, const struct tss *t, co
 static void image_load(struct cpu *c, const struct tss *t, const struct image *m, bool nt)
 {
     if (t->wide && (c->s->cr0 & CR0_PG)) {
-        c->s->cr3 = m->cr3;
-        tlb_cr3_loaded(c, false);
+        if (!cr3_write(c, m->cr3)) /* PAE: a PDPTE with reserved bits */
+            cpu_raise_err(c, &cpu_no_op, VEC_GP, 0);
     }
     for (unsigned i = 0; i < 8; i++)
         c->gpr[i] = m->gpr[i];

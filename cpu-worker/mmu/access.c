@@ -177,12 +177,11 @@ void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned le
 static void rights_system(struct cpu *c)
 {
     c->mem_user = 0;
-    c->ctx &= ~1u;
+    c->ctx &= ~3u; /* implicit: SMAP holds whatever EFLAGS.AC says */
 }
 static void rights_restore(struct cpu *c)
 {
-    c->mem_user = c->cpl == 3;
-    c->ctx = (c->ctx & ~1u) | c->mem_user;
+    tlb_context_update(c);
 }
 uint64_t sys_read(struct cpu *c, const struct op *o, uint64_t va, unsigned size)
 {

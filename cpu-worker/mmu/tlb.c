@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The soft TLB: filling, contexts and flushing. A context number names one generation of one address
- * space; dropping an address space is taking a new number, and nothing is swept until the numbers run
- * out. Bit 0 of the tag is the rights (1 = user), so user and supervisor entries never mix.
- * Owns tlb[], tlb_gpa[], tlb_host_x[] and the contexts.
+ * The soft TLB's first level and the address-space generations. A generation names one life of one
+ * PCID's translations; dropping them is taking a new number, and nothing is swept until the numbers run
+ * out. The low bits of a tag are the rights (CTX_*), so that entries filled under one set of rights are
+ * not found under another. Owns tlb[], tlb_gpa[], tlb_host_x[] and the generations.
  */
 #include "cpu-worker/mmu/tlb.h"
-#include "cpu-worker/interp/stack.h"
 #include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/chain.h"
 #include "cpu-worker/run/run.h"
 #include "cpu-worker/run/team.h"
 
-#define CTX_GENS 2047u /* 11 bits above the user bit */
-#define CR4_PCIDE 0x20000u
+#define GENERATIONS 1023u /* ten bits; 0 is for global pages */
+#define RF_AC 0x40000u
 #define ASIDS (sizeof(((struct cpu *)0)->asid) / sizeof(((struct cpu *)0)->asid[0]))
 
 void jc_flush(struct cpu *c)
@@ -22,96 +22,158 @@ void jc_flush(struct cpu *c)
     cpu_mode_update(c);
 }
 
-/* Sweep everything and start numbering again. */
-void tlb_flush_all(struct cpu *c)
-{
-    for (unsigned i = 0; i < TLB_SIZE; i++)
-        c->tlb[i].rtag = c->tlb[i].wtag = c->tlb[i].xtag = TLB_INVALID;
-    for (unsigned i = 0; i < ASIDS; i++)
-        c->asid[i].gen = 0;
-    c->asid_next = 1;
-    c->lg_filter = 0;
-    tlb_context_update(c);
-    jc_flush(c);
-}
-
-static uint32_t gen_new(struct cpu *c)
-{
-    if (c->asid_next >= CTX_GENS) {
-        for (unsigned i = 0; i < TLB_SIZE; i++)
-            c->tlb[i].rtag = c->tlb[i].wtag = c->tlb[i].xtag = TLB_INVALID;
-        for (unsigned i = 0; i < ASIDS; i++)
-            c->asid[i].gen = 0;
-        c->asid_next = 1;
-        c->lg_filter = 0;
-        c->jc_gen++;
-    }
-    return c->asid_next++;
-}
-
-/* The slot of the current PCID (0 where PCIDs are off); the oldest is taken over if there is none. */
-static unsigned asid_slot(struct cpu *c)
-{
-    uint64_t pcid = c->s->cr4 & CR4_PCIDE ? c->s->cr3 & 0xfff : 0;
-    unsigned victim = 0;
-    for (unsigned i = 0; i < ASIDS; i++) {
-        if (c->asid[i].gen && c->asid[i].pcid == pcid) {
-            c->asid[i].age = ++c->asid_age;
-            return i;
-        }
-        if (!c->asid[i].gen || (c->asid[victim].gen && c->asid[i].age < c->asid[victim].age))
-            victim = i;
-    }
-    uint32_t gen = gen_new(c);
-    c->asid[victim].pcid = pcid;
-    c->asid[victim].gen = gen;
-    c->asid[victim].age = ++c->asid_age;
-    return victim;
-}
-
-void tlb_context_update(struct cpu *c)
-{
-    c->mem_user = c->cpl == 3;
-    c->ctx = c->asid[asid_slot(c)].gen << 1 | c->mem_user;
-}
-void tlb_flush_context(struct cpu *c)
-{
-    c->asid[asid_slot(c)].gen = 0;
-    tlb_context_update(c);
-    cpu_mode_update(c);
-}
-void tlb_cr3_loaded(struct cpu *c, bool noflush)
-{
-    if (!noflush)
-        tlb_flush_context(c);
-    else
-        tlb_context_update(c);
-    cpu_mode_update(c);
-}
-
 static void entry_drop(struct cpu *c, unsigned i)
 {
     c->tlb[i].rtag = c->tlb[i].wtag = c->tlb[i].xtag = TLB_INVALID;
 }
-static uint64_t large_bit(uint64_t va)
+void tlb1_clear(struct cpu *c)
 {
-    return 1ull << ((va >> 30) & 63);
+    for (unsigned i = 0; i < TLB_SIZE; i++)
+        entry_drop(c, i);
+    c->lg_filter = 0;
 }
-/* INVLPG. Pieces of a large page are dropped together: up to 1 GiB around va, all contexts. */
-void tlb_flush_page(struct cpu *c, uint64_t va)
+
+/* ---- generations ---- */
+
+static void generations_restart(struct cpu *c, bool keep_global)
 {
-    entry_drop(c, (va >> 12) & (TLB_SIZE - 1));
-    if (c->lg_filter & large_bit(va)) {
-        for (unsigned i = 0; i < TLB_SIZE; i++) {
-            uint64_t tag = c->tlb[i].rtag & c->tlb[i].xtag;
-            if ((c->tlb_gpa[i] & 1) && ((tag ^ va) >> 30) == 0)
-                entry_drop(c, i);
-        }
+    tlb1_clear(c);
+    tlb2_clear(c, keep_global);
+    for (unsigned i = 0; i < ASIDS; i++)
+        c->asid[i].gen = 0;
+    c->asid_next = 1;
+    c->jc_gen++;
+}
+static uint32_t gen_new(struct cpu *c)
+{
+    if (c->asid_next > GENERATIONS)
+        generations_restart(c, true);
+    return c->asid_next++;
+}
+static unsigned pcid_now(const struct cpu *c)
+{
+    return c->s->cr4 & CR4_PCIDE ? c->s->cr3 & 0xfff : 0;
+}
+static int asid_find(const struct cpu *c, unsigned pcid)
+{
+    for (unsigned i = 0; i < ASIDS; i++)
+        if (c->asid[i].gen && c->asid[i].pcid == pcid)
+            return (int)i;
+    return -1;
+}
+static unsigned asid_victim(const struct cpu *c)
+{
+    unsigned v = 0;
+    for (unsigned i = 0; i < ASIDS; i++) {
+        if (!c->asid[i].gen)
+            return i;
+        if (c->asid[i].age < c->asid[v].age)
+            v = i;
     }
+    return v;
+}
+/* Makes the current PCID's slot the current one, with a new generation if it has none or must lose it. */
+static void asid_select(struct cpu *c, bool fresh)
+{
+    unsigned pcid = pcid_now(c);
+    int i = asid_find(c, pcid);
+    if (i < 0 || fresh) {
+        uint32_t gen = gen_new(c);
+        if (i < 0)
+            i = (int)asid_victim(c);
+        c->asid[i].pcid = pcid;
+        c->asid[i].gen = gen;
+    }
+    c->asid[i].age = ++c->asid_age;
+    c->asid_cur = (uint32_t)i;
+    tlb_context_update(c);
+    cpu_mode_update(c);
+}
+
+static unsigned rights_now(const struct cpu *c)
+{
+    bool ac = c->eflags & RF_AC;
+    if (c->cpl == 3)
+        return ac && (c->s->cr0 & CR0_AM) ? CTX_CHECK : CTX_USER;
+    return ac && (c->s->cr4 & CR4_SMAP) ? CTX_AC : CTX_SYSTEM;
+}
+void tlb_context_update(struct cpu *c)
+{
+    c->mem_user = c->cpl == 3;
+    c->ctx = c->asid[c->asid_cur].gen << 2 | rights_now(c);
+}
+
+/* ---- flushing ---- */
+
+void tlb_flush_all(struct cpu *c)
+{
+    page_rights_update(c);
+    generations_restart(c, false);
+    asid_select(c, false);
+}
+void tlb_flush_first(struct cpu *c)
+{
+    tlb1_clear(c);
+}
+void tlb_cr3_loaded(struct cpu *c, bool noflush)
+{
+    asid_select(c, !noflush);
+}
+void tlb_flush_pcid(struct cpu *c, unsigned pcid)
+{
+    int i = asid_find(c, pcid);
+    if (i >= 0 && (unsigned)i == c->asid_cur)
+        asid_select(c, true);
+    else if (i >= 0)
+        c->asid[i].gen = 0;
+}
+void tlb_flush_pcids(struct cpu *c)
+{
+    for (unsigned i = 0; i < ASIDS; i++)
+        if (i != c->asid_cur)
+            c->asid[i].gen = 0;
+    asid_select(c, true);
+}
+
+/* Blocks that start in this page, or run into it. */
+static void jc_drop_page(struct cpu *c, uint64_t va)
+{
     unsigned group = jc_index(va & ~0xfffull) & ~63u, before = jc_index((va & ~0xfffull) - 4096) & ~63u;
-    for (unsigned i = 0; i < 64; i++) /* blocks that start in this page, or run into it */
+    for (unsigned i = 0; i < 64; i++)
         c->jc[group + i].lip = c->jc[before + i].lip = ~0ull;
     c->link_slot = NULL;
+}
+/* Pieces of large pages in [base, base + len), in any context. */
+static void pieces_drop(struct cpu *c, uint64_t base, uint64_t len)
+{
+    uint64_t n = len >> 12 < TLB_SIZE ? len >> 12 : TLB_SIZE;
+    unsigned first = (base >> 12) & (TLB_SIZE - 1);
+    for (unsigned k = 0; k < n; k++) {
+        unsigned i = (first + k) & (TLB_SIZE - 1);
+        uint64_t tag = c->tlb[i].rtag & c->tlb[i].xtag;
+        if ((c->tlb_gpa[i] & 1) && tag - base < len)
+            entry_drop(c, i);
+    }
+    c->jc_gen++; /* code may have been reached by any of them */
+    cpu_mode_update(c);
+}
+static void page_drop(struct cpu *c, uint64_t va, uint32_t gen, bool global)
+{
+    uint64_t base, len;
+    entry_drop(c, (va >> 12) & (TLB_SIZE - 1));
+    if (tlb2_drop(c, va, gen, global, &base, &len))
+        pieces_drop(c, base, len);
+    jc_drop_page(c, va);
+}
+void tlb_flush_page(struct cpu *c, uint64_t va)
+{
+    page_drop(c, va, c->ctx >> 2, true);
+}
+void tlb_flush_pcid_page(struct cpu *c, unsigned pcid, uint64_t va)
+{
+    int i = asid_find(c, pcid);
+    if (i >= 0)
+        page_drop(c, va, c->asid[i].gen, false);
 }
 
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page)
@@ -128,56 +190,77 @@ void tlb_protect_all(struct cpu *c)
         c->tlb[i].wtag = TLB_INVALID;
 }
 
-bool va_canonical(const struct cpu *c, uint64_t va)
-{
-    return !(c->mode & MODE_64) || cpu_canonical(va);
-}
+/* ---- filling ---- */
 
-/* Put a successful walk into the TLB. */
-static void tlb_fill(struct cpu *c, uint64_t va, const struct walk *w, struct translation *t)
+static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, struct translation *t)
 {
     unsigned i = (va >> 12) & (TLB_SIZE - 1);
     struct tlb_entry *e = &c->tlb[i];
-    uint64_t tag = (va & ~0xfffull) | c->ctx;
+    uint64_t x = (va & ~0xfffull) | CTX_FETCH(c->ctx);
+    uint64_t tag = (c->ctx & 3) == CTX_CHECK ? x : (va & ~0xfffull) | c->ctx;
     bool host_writable;
 
-    t->gpa = w->gpa;
-    t->host = mem_host(c->mem, w->gpa, &host_writable, &t->ram_off);
+    t->gpa = page_gpa(page, va);
+    t->host = mem_host(c->mem, t->gpa, &host_writable, &t->ram_off);
     t->writable_host = host_writable;
-    if (!t->host) {
+    if (!t->host)
         return;
-    }
+    bool store = (allow & ALLOW_W) && (page & PAGE_D) && host_writable &&
+                 !team_page_has_code(c->team, t->ram_off);
     e->addend = (uintptr_t)t->host - va;
-    e->rtag = tag;
-    e->wtag = w->writable && host_writable && !team_page_has_code(c->team, t->ram_off) ? tag : TLB_INVALID;
-    e->xtag = w->fetchable ? tag : TLB_INVALID;
-    c->tlb_gpa[i] = (w->gpa & ~0xfffull) | w->large;
-    c->tlb_host_x[i] = t->host - (w->gpa & 0xfff);
-    if (w->large)
-        c->lg_filter |= large_bit(va);
+    e->rtag = allow & ALLOW_R ? tag : TLB_INVALID;
+    e->wtag = store ? tag : TLB_INVALID;
+    e->xtag = allow & ALLOW_X ? x : TLB_INVALID;
+    c->tlb_gpa[i] = (t->gpa & ~0xfffull) | (PAGE_KIND(page) != PAGE_4K);
+    c->tlb_host_x[i] = t->host - (t->gpa & 0xfff);
 }
 
+/* From the second level if it allows the access, else by a walk: what forbids may have been lifted. */
+static bool page_find(struct cpu *c, uint64_t va, enum mmu_access acc, struct translation *t,
+                      uint32_t *error)
+{
+    unsigned rights = (c->ctx & 3) == CTX_CHECK ? CTX_USER : c->ctx & 3;
+    struct walk w;
+    if (tlb2_find(c, va, &w.page)) {
+        unsigned a = page_allows(c, w.page, rights);
+        if (acc == MMU_READ ? a & ALLOW_R : acc == MMU_FETCH ? a & ALLOW_X : (a & ALLOW_W) && (w.page & PAGE_D)) {
+            tlb_fill(c, va, w.page, a, t);
+            return true;
+        }
+    }
+    if (!walk_page(c, va, acc, &w)) {
+        *error = w.error;
+        return false;
+    }
+    if (c->s->cr0 & CR0_PG)
+        tlb2_insert(c, va, w.page);
+    tlb_fill(c, va, w.page, page_allows(c, w.page, rights), t);
+    return true;
+}
+
+static bool va_canonical(const struct cpu *c, uint64_t va)
+{
+    return !(c->mode & MODE_64) || cpu_canonical(c, va);
+}
 void mmu_translate(struct cpu *c, const struct op *o, uint64_t va, enum mmu_access acc,
                    struct translation *t)
 {
-    struct walk w;
+    uint32_t error;
     if (!va_canonical(c, va))
         cpu_raise_err(c, o, o->seg == ABI_SS ? VEC_SS : VEC_GP, 0);
-    if (!walk_page(c, va, acc, c->mem_user, &w))
-        cpu_raise_pf(c, o, va, w.error);
-    tlb_fill(c, va, &w, t);
+    if (!page_find(c, va, acc, t, &error))
+        cpu_raise_pf(c, o, va, error);
 }
 
 bool mmu_fetch_probe(struct cpu *c, uint64_t lip, const uint8_t **host, uint64_t *gpa,
                      uint64_t *ram_off)
 {
     unsigned i = (lip >> 12) & (TLB_SIZE - 1);
-    if (c->tlb[i].xtag != ((lip & ~0xfffull) | c->ctx)) {
-        struct walk w;
+    if (c->tlb[i].xtag != ((lip & ~0xfffull) | CTX_FETCH(c->ctx))) {
         struct translation t;
-        if (!va_canonical(c, lip) || !walk_page(c, lip, MMU_FETCH, c->mem_user, &w))
+        uint32_t error;
+        if (!va_canonical(c, lip) || !page_find(c, lip, MMU_FETCH, &t, &error))
             return false;
-        tlb_fill(c, lip, &w, &t);
         *host = t.host;
         *gpa = t.gpa;
         *ram_off = t.ram_off;
@@ -193,7 +276,7 @@ bool mmu_fetch_probe(struct cpu *c, uint64_t lip, const uint8_t **host, uint64_t
 const uint8_t *mmu_fetch(struct cpu *c, uint64_t lip, uint64_t *gpa, uint64_t *ram_off)
 {
     unsigned i = (lip >> 12) & (TLB_SIZE - 1);
-    if (likely(c->tlb[i].xtag == ((lip & ~0xfffull) | c->ctx))) {
+    if (likely(c->tlb[i].xtag == ((lip & ~0xfffull) | CTX_FETCH(c->ctx)))) {
         *gpa = (c->tlb_gpa[i] & ~0xfffull) | (lip & 0xfff);
         if (ram_off)
             *ram_off = ~0ull;

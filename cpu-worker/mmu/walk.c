@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Page walks for 32-bit, PAE and 4-level paging (SDM volume 3, chapter 4). Entries are read once; the
- * accessed and dirty bits are set with a compare-and-exchange on the entry that was read.
+ * Page walks for 32-bit, PAE, 4-level and 5-level paging (SDM volume 3, chapter 4). Entries are read once;
+ * the accessed and dirty bits are set with a compare-and-exchange on the entry that was read, so that a
+ * table changed by another processor in between is walked again.
  */
 #include "cpu-worker/mmu/walk.h"
 #include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/mmu/control.h"
 
 #define PTE_P   0x1ull
 #define PTE_W   0x2ull
@@ -14,50 +16,44 @@
 #define PTE_PS  0x80ull
 #define PTE_G   0x100ull
 #define PTE_NX  (1ull << 63)
-#define CR0_PG  0x80000000u
-#define CR0_WP  0x10000u
-#define CR4_PSE 0x10u
-#define CR4_PAE 0x20u
-#define CR4_PGE 0x80u
-#define CR4_SMEP 0x100000u
-#define CR4_SMAP 0x200000u
-#define EFER_LMA 0x400u
-#define EFER_NXE 0x800u
 #define ERR_P 1u
 #define ERR_W 2u
 #define ERR_U 4u
 #define ERR_RSVD 8u
 #define ERR_I 16u
-#define PHYS_BITS 40
-#define PHYS_MASK ((1ull << PHYS_BITS) - 1)
+#define ERR_PK 32u
+#define ADDRESS 0x000ffffffffff000ull
 
 struct level {
-    uint64_t pte;
+    uint64_t pte, gpa;
+    unsigned size;
     uint8_t *host; /* NULL: the table is not in memory */
+    bool rom;
 };
 
-/* Read an entry; size 4 or 8. Tables outside memory read as zero: not present. */
 static struct level entry_read(struct cpu *c, uint64_t gpa, unsigned size)
 {
     bool writable;
-    uint64_t off;
-    struct level l = {0, mem_host(c->mem, gpa, &writable, &off)};
+    struct level l = {.gpa = gpa, .size = size, .host = mem_host(c->mem, gpa, &writable, NULL)};
     if (!l.host)
-        return l;
-    if (size == 8)
+        l.pte = mmio_read(c, gpa, size);
+    else if (size == 8)
         l.pte = __atomic_load_n((uint64_t *)l.host, __ATOMIC_RELAXED);
     else
         l.pte = __atomic_load_n((uint32_t *)l.host, __ATOMIC_RELAXED);
-    if (!writable)
-        l.host = NULL; /* in ROM: A and D are lost, as on hardware */
+    l.rom = l.host && !writable;
     return l;
 }
-/* Set bits in the entry that was read; false: it changed meanwhile, walk again. */
-static bool entry_set(struct level *l, unsigned size, uint64_t bits)
+/* Set bits in the entry that was read; false: it changed meanwhile, walk again. In ROM they are lost. */
+static bool entry_set(struct cpu *c, struct level *l, uint64_t bits)
 {
-    if ((l->pte & bits) == bits || !l->host)
+    if ((l->pte & bits) == bits || l->rom)
         return true;
-    if (size == 8) {
+    if (!l->host) {
+        mmio_write(c, l->gpa, l->size, l->pte | bits);
+        return true;
+    }
+    if (l->size == 8) {
         uint64_t old = l->pte;
         return __atomic_compare_exchange_n((uint64_t *)l->host, &old, old | bits, false,
                                            __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
@@ -67,153 +63,174 @@ static bool entry_set(struct level *l, unsigned size, uint64_t bits)
                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
-struct rights {
-    bool w, u, nx;
-};
-static void rights_and(struct rights *r, uint64_t pte)
+/* ---- rights ---- */
+
+static unsigned allowed(const struct cpu *c, unsigned rights, unsigned f)
 {
-    r->w &= !!(pte & PTE_W);
-    r->u &= !!(pte & PTE_U);
-    r->nx |= !!(pte & PTE_NX);
+    uint64_t cr4 = c->s->cr4;
+    bool w = f & PAGE_W, u = f & PAGE_U, nx = f & PAGE_NX;
+    if (!(c->s->cr0 & CR0_PG))
+        return ALLOW_R | ALLOW_W | ALLOW_X;
+    if (rights == CTX_USER)
+        return u ? ALLOW_R | (w ? ALLOW_W : 0) | (nx ? 0 : ALLOW_X) : 0;
+    unsigned r = nx || (u && (cr4 & CR4_SMEP)) ? 0 : ALLOW_X;
+    if (u && (cr4 & CR4_SMAP) && rights != CTX_AC)
+        return r;
+    return r | ALLOW_R | (w || !(c->s->cr0 & CR0_WP) ? ALLOW_W : 0);
+}
+void page_rights_update(struct cpu *c)
+{
+    for (unsigned r = 0; r < 3; r++)
+        for (unsigned f = 0; f < 8; f++)
+            c->allow[r][f] = (uint8_t)allowed(c, r, f);
+    c->va_shift = (c->s->cr4 & CR4_LA57) && (c->s->efer & EFER_LMA) ? 7 : 16;
+}
+/* Protection keys: data accesses to user pages in IA-32e mode (SDM volume 3, 4.6.2). */
+static unsigned key_allows(const struct cpu *c, uint64_t page, unsigned rights)
+{
+    unsigned all = ALLOW_R | ALLOW_W | ALLOW_X;
+    if (!(c->s->cr4 & CR4_PKE) || !(c->s->efer & EFER_LMA) || !(page & PAGE_U))
+        return all;
+    unsigned key = c->s->pkru >> (2 * PAGE_KEY(page));
+    if (key & 1)
+        return ALLOW_X;
+    return (key & 2) && (rights == CTX_USER || (c->s->cr0 & CR0_WP)) ? all & ~ALLOW_W : all;
+}
+unsigned page_allows(const struct cpu *c, uint64_t page, unsigned rights)
+{
+    unsigned a = c->allow[rights][page & 7];
+    return __builtin_expect(!(c->s->cr4 & CR4_PKE), 1) ? a : a & key_allows(c, page, rights);
 }
 
-static bool smap_blocks(const struct cpu *c)
+static unsigned rights_of(const struct cpu *c)
 {
-    return (c->s->cr4 & CR4_SMAP) && !(c->eflags & 0x40000);
+    return (c->ctx & 3) == CTX_CHECK ? CTX_USER : c->ctx & 3;
 }
-static bool write_allowed(const struct cpu *c, const struct rights *r, bool user)
-{
-    if (user)
-        return r->u && r->w;
-    if (r->u && smap_blocks(c))
-        return false;
-    return r->w || !(c->s->cr0 & CR0_WP);
-}
-static bool fetch_allowed(const struct cpu *c, const struct rights *r, bool user)
-{
-    if (r->nx && (c->s->efer & EFER_NXE))
-        return false;
-    return user ? r->u : !(r->u && (c->s->cr4 & CR4_SMEP));
-}
-static bool access_allowed(const struct cpu *c, const struct rights *r, enum mmu_access acc, bool user)
-{
-    if (acc == MMU_WRITE)
-        return write_allowed(c, r, user);
-    if (acc == MMU_FETCH)
-        return fetch_allowed(c, r, user);
-    return user ? r->u : !(r->u && smap_blocks(c));
-}
-static uint32_t error_code(const struct cpu *c, enum mmu_access acc, bool user, uint32_t why)
+static uint32_t error_code(const struct cpu *c, enum mmu_access acc, uint32_t why)
 {
     bool nx = ((c->s->efer & EFER_NXE) && (c->s->cr4 & CR4_PAE)) || (c->s->cr4 & CR4_SMEP);
-    return why | (acc == MMU_WRITE ? ERR_W : 0) | (user ? ERR_U : 0) |
+    return why | (acc == MMU_WRITE ? ERR_W : 0) | (c->ctx & 1 ? ERR_U : 0) |
            (acc == MMU_FETCH && nx ? ERR_I : 0);
 }
-static uint64_t reserved_bits(const struct cpu *c)
+static int fault(const struct cpu *c, struct walk *w, enum mmu_access acc, uint32_t why)
 {
-    return (~PHYS_MASK & 0x000fffffffffffffull) | (c->s->efer & EFER_NXE ? 0 : PTE_NX);
+    w->error = error_code(c, acc, why);
+    return 0;
 }
 
-/* The leaf is found: permissions, A and D, result. 1 done, 0 fault, -1 walk again. */
-static int leaf_finish(struct cpu *c, struct walk *w, struct level *l, unsigned size,
-                       const struct rights *r, enum mmu_access acc, bool user)
+/* ---- walks: 1 done, 0 fault, -1 walk again ---- */
+
+/* The leaf is found, rights collected in page: permissions, A and D, result. */
+static int leaf_finish(struct cpu *c, struct walk *w, struct level *l, uint64_t page, enum mmu_access acc)
 {
-    if (!access_allowed(c, r, acc, user)) {
-        w->error = error_code(c, acc, user, ERR_P);
-        return 0;
+    static const uint8_t need[] = {[MMU_READ] = ALLOW_R, [MMU_WRITE] = ALLOW_W, [MMU_FETCH] = ALLOW_X};
+    unsigned rights = rights_of(c);
+    if (!(page_allows(c, page, rights) & need[acc])) {
+        bool key = acc != MMU_FETCH && !(key_allows(c, page, rights) & need[acc]);
+        return fault(c, w, acc, ERR_P | (key ? ERR_PK : 0));
     }
-    if (!entry_set(l, size, PTE_A | (acc == MMU_WRITE ? PTE_D : 0)))
+    if (!entry_set(c, l, PTE_A | (acc == MMU_WRITE ? PTE_D : 0)))
         return -1;
-    w->writable = (acc == MMU_WRITE || (l->pte & PTE_D)) && write_allowed(c, r, user);
-    w->fetchable = fetch_allowed(c, r, user);
-    w->global = (l->pte & PTE_G) && (c->s->cr4 & CR4_PGE);
+    if (acc == MMU_WRITE || (l->pte & PTE_D))
+        page |= PAGE_D;
+    if ((l->pte & PTE_G) && (c->s->cr4 & CR4_PGE))
+        page |= PAGE_G;
+    w->page = page;
     return 1;
 }
-static int not_present(struct cpu *c, struct walk *w, enum mmu_access acc, bool user, uint32_t why)
+static uint64_t rights_and(const struct cpu *c, uint64_t page, uint64_t pte)
 {
-    w->error = error_code(c, acc, user, why);
-    return 0;
+    if (!(pte & PTE_W))
+        page &= ~PAGE_W;
+    if (!(pte & PTE_U))
+        page &= ~PAGE_U;
+    return (pte & PTE_NX) && (c->s->efer & EFER_NXE) ? page | PAGE_NX : page;
 }
-
-/* PAE and 4-level: 8-byte entries. top = first level (4: PML4, 3: PDPT, 2: PD under PAE). */
-static int walk_8byte(struct cpu *c, uint64_t va, enum mmu_access acc, bool user, struct walk *w,
-                      unsigned top, uint64_t table, struct rights r)
+/* Bits that must be zero: above MAXPHYADDR (under PAE up to bit 62), NX when it is off, the low address
+ * bits of large pages, PS where there is no large page. */
+static uint64_t reserved_8byte(const struct cpu *c, unsigned lvl, unsigned top, bool leaf)
 {
-    for (unsigned lvl = top; lvl >= 1; lvl--) {
+    uint64_t r = ~((1ull << c->model.phys_bits) - 1) & (top == 2 ? ~PTE_NX : 0x000fffffffffffffull);
+    if (!(c->s->efer & EFER_NXE))
+        r |= PTE_NX;
+    if (leaf && lvl > 1)
+        r |= ((1ull << (12 + 9 * (lvl - 1))) - 1) & ~0x1fffull;
+    return lvl >= (cpu_has(c, FEAT_PDPE1GB) ? 4u : 3u) ? r | PTE_PS : r;
+}
+/* PAE, 4 and 5 levels: 8-byte entries. top = the first level (5: PML5, 4: PML4, 2: PD under PAE). */
+static int walk_8byte(struct cpu *c, uint64_t va, enum mmu_access acc, struct walk *w, unsigned top,
+                      uint64_t table)
+{
+    static const uint8_t kind[] = {0, PAGE_4K, PAGE_2M, PAGE_1G};
+    uint64_t page = PAGE_W | PAGE_U;
+    for (unsigned lvl = top;; lvl--) {
         unsigned shift = 12 + 9 * (lvl - 1);
         struct level l = entry_read(c, table + ((va >> shift) & 511) * 8, 8);
-        if (!(l.pte & PTE_P))
-            return not_present(c, w, acc, user, 0);
-        uint64_t rsvd = reserved_bits(c);
         bool leaf = lvl == 1 || (lvl <= 3 && (l.pte & PTE_PS));
-        if (leaf && lvl > 1)
-            rsvd |= ((1ull << shift) - 1) & ~0x1fffull;
-        else if (!leaf && lvl >= 3)
-            rsvd |= lvl == 4 ? PTE_PS : 0;
-        if (l.pte & rsvd)
-            return not_present(c, w, acc, user, ERR_P | ERR_RSVD);
-        rights_and(&r, l.pte);
+        if (!(l.pte & PTE_P))
+            return fault(c, w, acc, 0);
+        if (l.pte & reserved_8byte(c, lvl, top, leaf))
+            return fault(c, w, acc, ERR_P | ERR_RSVD);
+        page = rights_and(c, page, l.pte);
         if (leaf) {
-            uint64_t mask = (1ull << shift) - 1;
-            w->gpa = (l.pte & PHYS_MASK & ~mask & ~0xfffull) | (va & mask);
-            w->large = lvl > 1;
-            return leaf_finish(c, w, &l, 8, &r, acc, user);
+            uint64_t base = l.pte & ADDRESS & ~((1ull << shift) - 1);
+            uint64_t key = top == 2 ? 0 : (l.pte >> 59 & 15) << 8;
+            return leaf_finish(c, w, &l, page | base | (uint64_t)kind[lvl] << 5 | key, acc);
         }
-        if (!entry_set(&l, 8, PTE_A))
+        if (!entry_set(c, &l, PTE_A))
             return -1;
-        table = l.pte & PHYS_MASK & ~0xfffull;
+        table = l.pte & ADDRESS;
     }
-    return 0;
 }
-static int walk_pae(struct cpu *c, uint64_t va, enum mmu_access acc, bool user, struct walk *w)
+static int walk_pae(struct cpu *c, uint64_t va, enum mmu_access acc, struct walk *w)
 {
-    struct level l = entry_read(c, (c->s->cr3 & 0xffffffe0u) + ((va >> 30) & 3) * 8, 8);
-    if (!(l.pte & PTE_P))
-        return not_present(c, w, acc, user, 0);
-    return walk_8byte(c, va, acc, user, w, 2, l.pte & PHYS_MASK & ~0xfffull,
-                      (struct rights){true, true, false});
+    uint64_t e = c->s->pdpte[(va >> 30) & 3];
+    if (!(e & PTE_P))
+        return fault(c, w, acc, 0);
+    return walk_8byte(c, va, acc, w, 2, e & ADDRESS);
 }
-static int walk_2level(struct cpu *c, uint64_t va, enum mmu_access acc, bool user, struct walk *w)
+/* A 4 MiB page. PSE-36: bits 13-20 are address bits 32-39; what is above MAXPHYADDR is reserved, and so is
+ * bit 21 always. */
+static int leaf_4m(struct cpu *c, struct level *l, uint64_t page, enum mmu_access acc, struct walk *w)
 {
-    struct rights r = {true, true, false};
+    unsigned high = !cpu_has(c, FEAT_PSE36) ? 0 : c->model.phys_bits >= 40 ? 8 : c->model.phys_bits > 32 ? c->model.phys_bits - 32u : 0;
+    if (l->pte & 0x3fe000 & ~(((1ull << high) - 1) << 13))
+        return fault(c, w, acc, ERR_P | ERR_RSVD);
+    uint64_t base = (l->pte >> 13 & 0xff) << 32 | (l->pte & 0xffc00000u);
+    return leaf_finish(c, w, l, page | base | (uint64_t)PAGE_4M << 5, acc);
+}
+static int walk_2level(struct cpu *c, uint64_t va, enum mmu_access acc, struct walk *w)
+{
+    uint64_t page = PAGE_W | PAGE_U;
     struct level l = entry_read(c, (c->s->cr3 & 0xfffff000u) + ((va >> 22) & 1023) * 4, 4);
     if (!(l.pte & PTE_P))
-        return not_present(c, w, acc, user, 0);
-    rights_and(&r, l.pte);
-    if ((l.pte & PTE_PS) && (c->s->cr4 & CR4_PSE)) {
-        if (l.pte & 0x200000) /* PSE-36: bits 13-20 are address bits 32-39, bit 21 is reserved */
-            return not_present(c, w, acc, user, ERR_P | ERR_RSVD);
-        w->gpa = ((l.pte >> 13 & 0xff) << 32) | (l.pte & 0xffc00000u) | (va & 0x3fffff);
-        w->large = true;
-        return leaf_finish(c, w, &l, 4, &r, acc, user);
-    }
-    if (!entry_set(&l, 4, PTE_A))
+        return fault(c, w, acc, 0);
+    page = rights_and(c, page, l.pte);
+    if ((l.pte & PTE_PS) && (c->s->cr4 & CR4_PSE))
+        return leaf_4m(c, &l, page, acc, w);
+    if (!entry_set(c, &l, PTE_A))
         return -1;
-    struct level p = entry_read(c, (l.pte & 0xfffff000u) + ((va >> 12) & 1023) * 4, 4);
-    if (!(p.pte & PTE_P))
-        return not_present(c, w, acc, user, 0);
-    rights_and(&r, p.pte);
-    w->gpa = (p.pte & 0xfffff000u) | (va & 0xfff);
-    return leaf_finish(c, w, &p, 4, &r, acc, user);
+    l = entry_read(c, (l.pte & 0xfffff000u) + ((va >> 12) & 1023) * 4, 4);
+    if (!(l.pte & PTE_P))
+        return fault(c, w, acc, 0);
+    page = rights_and(c, page, l.pte);
+    return leaf_finish(c, w, &l, page | (l.pte & 0xfffff000u), acc);
 }
 
-bool walk_page(struct cpu *c, uint64_t va, enum mmu_access acc, bool user, struct walk *w)
+bool walk_page(struct cpu *c, uint64_t va, enum mmu_access acc, struct walk *w)
 {
-    *w = (struct walk){0};
+    int r;
     if (!(c->s->cr0 & CR0_PG)) {
-        w->gpa = (uint32_t)va;
-        w->writable = w->fetchable = true;
+        w->page = ((uint32_t)va & ~0xfffull) | PAGE_W | PAGE_U | PAGE_D;
         return true;
     }
-    int r;
     do {
         if (c->s->efer & EFER_LMA)
-            r = walk_8byte(c, va, acc, user, w, 4, c->s->cr3 & PHYS_MASK & ~0xfffull,
-                           (struct rights){true, true, false});
+            r = walk_8byte(c, va, acc, w, c->s->cr4 & CR4_LA57 ? 5 : 4, c->s->cr3 & ADDRESS);
         else if (c->s->cr4 & CR4_PAE)
-            r = walk_pae(c, (uint32_t)va, acc, user, w);
+            r = walk_pae(c, (uint32_t)va, acc, w);
         else
-            r = walk_2level(c, (uint32_t)va, acc, user, w);
+            r = walk_2level(c, (uint32_t)va, acc, w);
     } while (r < 0);
     return r;
 }

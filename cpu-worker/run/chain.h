@@ -46,7 +46,7 @@ static inline unsigned jc_index(uint64_t lip)
 /* 64-bit mode: a target that is not canonical is a fault of the branch, whose change of the stack pointer
  * is taken back. No jump cache entry has such an address, so only a miss has to look. */
 #define GOTO_RIP64(RIP, RSP_CHANGE)                                                                \
-    GOTO_RIP_OR(RIP, if (unlikely(!cpu_canonical(rip_))) {              \
+    GOTO_RIP_OR(RIP, if (unlikely(!cpu_canonical(c, rip_))) {              \
         c->gpr[REG_RSP] -= (uint64_t)(RSP_CHANGE);                                                 \
         cpu_raise_err(c, o, VEC_GP, 0);                                                            \
     })

@@ -59,6 +59,15 @@ struct tlb_entry {    /* tag = virtual page | context number; compared against p
     uintptr_t addend; /* host address = virtual address + addend */
 };
 
+/* The second level: translations of several address spaces, pages of any size as one entry each. What a
+ * page allows is kept as the tables say it; rights of the moment are applied when tlb[] is filled. */
+#define TLB2_SIZE  4096u
+#define TLB2_LARGE 512u
+struct tlb2_entry {
+    uint64_t tag;  /* virtual base | kind << 10 | generation (0: global) */
+    uint64_t page; /* physical base | PAGE_* (mmu/walk.h) */
+};
+
 #define JC_SIZE 4096u /* jump cache entries */
 struct jc_entry {
     uint64_t lip; /* linear address of the block's first byte */
@@ -83,7 +92,7 @@ struct cpu {
     uint64_t segbase[9];            /* enum abi_seg order, [8] = 0 */
     uint64_t eflags;
     uint64_t rip;                   /* valid outside blocks and at block ends */
-    uint32_t ctx;                   /* TLB context: user bit and address-space generation */
+    uint32_t ctx;                   /* TLB context: generation of the address space << 2 | CTX_* rights */
     uint32_t mode;                  /* MODE_*: what decoding depends on */
     uint32_t mem_user;              /* 1: data accesses are made with user rights */
     uint32_t cpl;
@@ -107,14 +116,19 @@ struct cpu {
     struct abi_machine_page *page;
     struct mmu_host *mem;
     unsigned index;
-    uint32_t asid_next, asid_age;
-    struct { uint64_t pcid; uint32_t gen; uint32_t age; } asid[8];
+    uint32_t asid_next, asid_age, asid_cur;
+    struct { uint32_t pcid, gen, age; } asid[8];
     volatile uint32_t intr_wake; /* futex word for HLT */
     volatile uint32_t pause_req; /* any thread: park at the next boundary */
-    uint64_t lg_filter; /* which 1 GiB regions (hashed) have pieces of large pages in the TLB */
+    uint64_t lg_filter; /* 1 GiB regions (hashed) with pieces of large pages that left tlb2_large */
+    uint32_t tlb2_kinds; /* which kinds of pages tlb2_large may hold; << 4: which are global */
+    uint8_t allow[3][8]; /* [CTX_*][PAGE_W | PAGE_U | PAGE_NX]: ALLOW_* under the current control registers */
+    uint8_t va_shift;    /* 64 - bits of a linear address: 16, or 7 with CR4.LA57 */
+    uint64_t cr4_mask;   /* bits of CR4 this processor has */
     uint64_t jc_gen;
     uint64_t tlb_gpa[TLB_SIZE]; /* guest physical page of each entry; bit 0: piece of a large page */
     uint8_t *tlb_host_x[TLB_SIZE]; /* host page for fetches */
+    struct tlb2_entry tlb2[TLB2_SIZE], tlb2_large[TLB2_LARGE];
     struct block_cache *blocks;
     bool delivering;            /* an event is being delivered: exceptions combine */
     int deliver_vector;
@@ -136,6 +150,14 @@ static inline bool cpu_has(const struct cpu *c, enum cpu_feature f)
 {
     return abi_cpu_has(c->feat, f);
 }
+
+/* Rights of data accesses, the low bits of ctx and of the tags. CTX_CHECK is in no tag: every access then
+ * takes the slow path, which checks alignment. Fetches know only the first two. */
+#define CTX_SYSTEM 0u /* supervisor; with SMAP, user pages are out of reach */
+#define CTX_USER   1u
+#define CTX_AC     2u /* supervisor with EFLAGS.AC under SMAP */
+#define CTX_CHECK  3u /* user with alignment checks (CR0.AM and EFLAGS.AC) */
+#define CTX_FETCH(ctx) ((ctx) & ~2u)
 
 /* What decoded code depends on. */
 #define MODE_64   0x01u /* CS.L in IA-32e mode */
@@ -167,10 +189,10 @@ void cpu_unsupported(struct cpu *c, const struct op *o, const char *what) __attr
 enum { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP,
        VEC_SS, VEC_GP, VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM };
 
-/* Bits 48-63 repeat bit 47 (SDM volume 1, 3.3.7.1). */
-static inline bool cpu_canonical(uint64_t va)
+/* The bits above the linear address repeat its top bit (SDM volume 1, 3.3.7.1). */
+static inline bool cpu_canonical(const struct cpu *c, uint64_t va)
 {
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+    return (uint64_t)((int64_t)(va << c->va_shift) >> c->va_shift) == va;
 }
 /* The time-stamp counter as the guest reads it. */
 static inline uint64_t cpu_guest_tsc(const struct cpu *c)

@@ -66,8 +66,7 @@ void cpu_unwind_to_event(struct cpu *c)
 {
     int vector = c->exc.vector;
     c->exc.vector = -1;
-    c->mem_user = c->cpl == 3;
-    c->ctx = (c->ctx & ~1u) | c->mem_user;
+    tlb_context_update(c);
     c->link_slot = NULL;
     c->s->intr_shadow = 0;
     cpu_mode_update(c);
@@ -182,11 +181,11 @@ static void deliver_long(struct cpu *c, const struct frame *f)
     uint64_t v[6] = {c->s->seg[ABI_SS].selector, c->gpr[REG_RSP], f->rflags,
                      c->s->seg[ABI_CS].selector, f->rip, f->error};
     unsigned n = f->has_error ? 6 : 5;
-    bool sp_ok = cpu_canonical(sp);
+    bool sp_ok = cpu_canonical(c, sp);
     sp &= ~0xfull;
-    if (!sp_ok || !cpu_canonical(sp - 8 * n))
+    if (!sp_ok || !cpu_canonical(c, sp - 8 * n))
         cpu_raise_err(c, o, VEC_SS, f->ext);
-    if (!cpu_canonical(g.offset))
+    if (!cpu_canonical(c, g.offset))
         cpu_raise_err(c, o, VEC_GP, f->ext);
     for (unsigned i = 0; i < n; i++) {
         uint64_t at = sp - 8 * (i + 1);

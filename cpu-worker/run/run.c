@@ -16,6 +16,7 @@
 #include "cpu-worker/helpers/simd.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/chain.h"
 #include "cpu-worker/run/startup.h"
 #include "cpu-worker/run/team.h"
@@ -65,6 +66,8 @@ int cpu_init_member(struct cpu *c, unsigned index, struct abi_machine_page *page
     c->exc.vector = -1;
     simd_traps_init();
     int err = model_take(c) ? -EINVAL : block_cache_init(c, page->ram_below_4g + page->ram_above_4g);
+    c->va_shift = 16;
+    c->cr4_mask = cr4_carried(c);
     if (!err)
         team->cpu[index] = c;
     return err;

@@ -27,10 +27,13 @@ void cpu_state_save(struct cpu *c);
 void cpu_mode_update(struct cpu *c);
 /* TLB and contexts (mmu/tlb.c) */
 void tlb_flush_all(struct cpu *c);       /* every context, global pages included */
-void tlb_flush_context(struct cpu *c);   /* what MOV CR3 without NOFLUSH drops */
-void tlb_flush_page(struct cpu *c, uint64_t va);
+void tlb_flush_page(struct cpu *c, uint64_t va); /* INVLPG */
+void tlb_flush_pcid(struct cpu *c, unsigned pcid); /* but for global pages */
+void tlb_flush_pcid_page(struct cpu *c, unsigned pcid, uint64_t va);
+void tlb_flush_pcids(struct cpu *c);     /* every PCID, but for global pages */
+void tlb_flush_first(struct cpu *c);     /* only what was filled under other rights */
 void tlb_cr3_loaded(struct cpu *c, bool noflush);
-void tlb_context_update(struct cpu *c);  /* CPL changed: user bit of the context */
+void tlb_context_update(struct cpu *c);  /* CPL or EFLAGS.AC changed: rights of the context */
 void tlb_protect_all(struct cpu *c); /* no fast stores at all */
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page); /* no fast stores to this page */
 void jc_flush(struct cpu *c);

@@ -7,6 +7,7 @@
 #include "cpu-worker/interp/segment.h"
 #include "cpu-worker/run/run.h"
 
+#define RF_AC    0x40000ull
 #define RF_ARITH 0x8d5ull /* CF PF AF ZF SF OF */
 
 uint64_t cpu_rflags(const struct cpu *c)
@@ -17,7 +18,10 @@ uint64_t cpu_rflags(const struct cpu *c)
 void cpu_set_rflags(struct cpu *c, uint64_t v)
 {
     c->fl = ((uint32_t)v & 0xd5) << 8 | (v & 0x800 ? FL_OF : 0) | 0x200;
+    uint64_t old = c->eflags;
     c->eflags = (v & ~RF_ARITH & 0x3f7fd5ull) | 2;
+    if ((old ^ v) & RF_AC) /* SMAP and alignment checks look at it */
+        tlb_context_update(c);
 }
 
 static uint32_t mode_of(const struct cpu *c)
@@ -47,7 +51,7 @@ static uint32_t mode_of(const struct cpu *c)
 void cpu_mode_update(struct cpu *c)
 {
     c->mode = mode_of(c);
-    c->jc_key = c->jc_gen << 24 | (uint64_t)c->ctx << 12 | c->mode;
+    c->jc_key = c->jc_gen << 24 | (uint64_t)CTX_FETCH(c->ctx) << 12 | c->mode;
 }
 
 void cpu_state_load(struct cpu *c)

@@ -113,7 +113,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(AVX512DQ, 7_EBX, 17, NONE, "avx512dq", NULL)                                                 \
     F(RDSEED, 7_EBX, 18, HOST, "rdseed", NULL)                                                     \
     F(ADX, 7_EBX, 19, HOST, "adx", NULL)                                                           \
-    F(SMAP, 7_EBX, 20, NONE, "smap", NULL)                                                         \
+    F(SMAP, 7_EBX, 20, OWN, "smap", NULL)                                                          \
     F(AVX512IFMA, 7_EBX, 21, NONE, "avx512ifma", NULL)                                             \
     F(PCOMMIT, 7_EBX, 22, NONE, "pcommit", NULL)                                                   \
     F(CLFLUSHOPT, 7_EBX, 23, OWN, "clflushopt", NULL)                                              \
@@ -136,7 +136,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(AVX512VNNI, 7_ECX, 11, NONE, "avx512vnni", NULL)                                             \
     F(AVX512BITALG, 7_ECX, 12, NONE, "avx512bitalg", NULL)                                         \
     F(AVX512_VPOPCNTDQ, 7_ECX, 14, NONE, "avx512-vpopcntdq", NULL)                                 \
-    F(LA57, 7_ECX, 16, NONE, "la57", NULL)                                                         \
+    F(LA57, 7_ECX, 16, OWN, "la57", NULL)                                                          \
     F(RDPID, 7_ECX, 22, OWN, "rdpid", NULL)                                                        \
     F(BUS_LOCK_DETECT, 7_ECX, 24, NONE, "bus-lock-detect", NULL)                                   \
     F(CLDEMOTE, 7_ECX, 25, OWN, "cldemote", NULL)                                                 \

@@ -52,6 +52,9 @@ struct abi_vcpu_state {
     uint64_t tsc_adjust;
     uint64_t spec_ctrl;
     uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
+    uint64_t pdpte[4]; /* PAE paging: loaded with CR3 */
+    uint32_t pkru;
+    uint32_t pad_pkru;
     uint32_t mxcsr;
     uint16_t fcw, fsw;
     uint16_t ftw; /* full tag word as FNSTENV stores it, 2 bits per register */

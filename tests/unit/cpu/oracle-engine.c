@@ -85,7 +85,7 @@ static void vary(struct cpu *c)
 {
     unsigned r = (unsigned)(rnd() >> 60);
     if (r < 5)
-        tlb_flush_context(c);
+        tlb_cr3_loaded(c, false);
     if (r < 2)
         for (uint64_t p = DATA; p < DATA + DATA_SIZE; p += 4096)
             c->cp->map[p >> 12] |= ABI_CODEPAGE_HAS_CODE;

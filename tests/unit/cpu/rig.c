@@ -114,6 +114,7 @@ void rig_map(unsigned n, uint64_t pte)
 }
 int rig_run(void)
 {
+    tlb_flush_all(rig.cpu); /* tests write control registers directly */
     int r = bare_run(&rig);
     uint64_t rip = rig.cpu->rip;
     if (r != CPU_EXIT_TRIPLE_FAULT) {

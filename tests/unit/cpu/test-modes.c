@@ -231,8 +231,6 @@ static const struct bytes undefined[] = {
     {"KMOVW", {0xc5, 0xf8, 0x92, 0xc0}},
     {"VFMADD", {0xc4, 0xe2, 0x71, 0x98, 0xc2}},
     {"VAESENC", {0xc4, 0xe2, 0x71, 0xdc, 0xc2}},
-    {"CLAC", {0x0f, 0x01, 0xca}},
-    {"STAC", {0x0f, 0x01, 0xcb}},
     {"XGETBV", {0x0f, 0x01, 0xd0}},
     {"XSAVE", {0x0f, 0xae, 0x23}},
     {"XRSTOR", {0x0f, 0xae, 0x2b}},
@@ -328,8 +326,8 @@ static void cpuid(void)
            !(ecx & (1u << 3 | 1u << 5 | 1u << 12 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 29)),
        "no MONITOR VMX FMA XSAVE OSXSAVE AVX F16C");
     ok(!(ebx7 &
-         (1u << 5 | 1u << 11 | 1u << 14 | 1u << 16 | 1u << 20)),
-       "no AVX2 RTM MPX AVX512F SMAP");
+         (1u << 5 | 1u << 11 | 1u << 14 | 1u << 16)),
+       "no AVX2 RTM MPX AVX512F");
 }
 
 GUEST(g_jmp_bad, "mov $0x800000000000, %rax; mov $7, %ebx; jmp *%rax");
