@@ -26,6 +26,7 @@ enum chipset_source { /* bit numbers in abi_chipset_state.line[] */
     SRC_AUX = 10,
     SRC_ACPI = 11,
     SRC_GSI = 12,  /* chipset_gsi_set */
+    SRC_FERR = 13,
     SRC_INTX0 = 32 /* to SRC_INTX0 + 31: isr[] slots */
 };
 enum chipset_deadline_id {
@@ -211,6 +212,8 @@ void acpi_port_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t 
 
 /* ports.c */
 void ports_reset(struct chipset *cs);
+bool ports_ferr_raise(struct chipset *cs); /* true: IGNNE# */
+void ports_ferr_clear(struct chipset *cs);
 uint8_t ports_read(struct chipset *cs, uint16_t port);
 void ports_write(struct chipset *cs, uint16_t port, uint8_t v);
 

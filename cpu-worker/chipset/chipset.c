@@ -127,6 +127,21 @@ bool chipset_a20(struct chipset *cs)
     return __atomic_load_n(&cs->st->ports.port92, __ATOMIC_RELAXED) & 2;
 }
 
+bool chipset_ferr_raise(struct chipset *cs)
+{
+    cs_lock(cs);
+    bool ignore = ports_ferr_raise(cs);
+    cs_unlock(cs);
+    return ignore;
+}
+
+void chipset_ferr_clear(struct chipset *cs)
+{
+    cs_lock(cs);
+    ports_ferr_clear(cs);
+    cs_unlock(cs);
+}
+
 void chipset_power_button(struct chipset *cs)
 {
     cs_lock(cs);

@@ -82,6 +82,9 @@ void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data);
  * every change of that entry's bits, gsi or disabled field, from any thread. */
 void chipset_isr_update(struct chipset *cs, unsigned slot);
 bool chipset_a20(struct chipset *cs);
+/* A pending x87 error with CR0.NE = 0 stops the processor: raises IRQ 13. True: it is to be ignored. */
+bool chipset_ferr_raise(struct chipset *cs);
+void chipset_ferr_clear(struct chipset *cs); /* the error was cleared by software */
 
 /* Pump thread: run what is due; returns the next deadline in virtual ns, UINT64_MAX for none. */
 uint64_t chipset_timers_run(struct chipset *cs);

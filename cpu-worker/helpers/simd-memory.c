@@ -22,7 +22,8 @@ void simd_gp(struct cpu *c, const struct op *o)
     cpu_raise_err(c, o, VEC_GP, 0);
 }
 
+/* Returns if the error is to be ignored. */
 void simd_mf(struct cpu *c, const struct op *o)
 {
-    cpu_raise(c, o, VEC_MF);
+    cpu_fp_error(c, o);
 }

@@ -106,7 +106,7 @@ uint32_t simd_mxcsr_mask(void);
 
 /* ---- MMX ---- */
 
-void simd_mf(struct cpu *c, const struct op *o) __attribute__((noreturn, cold));
+void simd_mf(struct cpu *c, const struct op *o) __attribute__((cold)); /* a pending x87 error */
 /* Every MMX instruction waits for x87 exceptions first ... */
 static inline void mmx_wait(struct cpu *c, const struct op *o)
 {

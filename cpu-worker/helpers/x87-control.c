@@ -55,12 +55,14 @@ static OP(fnclex)
 {
     c->s->fsw &= 0x7f00;
     x87_host_clear();
+    cpu_fp_cleared(c);
     NEXT();
 }
 
 static OP(fninit)
 {
     initialise(c->s);
+    cpu_fp_cleared(c);
     NEXT();
 }
 

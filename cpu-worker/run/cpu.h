@@ -178,6 +178,8 @@ enum { SHADOW_STI = 1, SHADOW_SS = 2 };
 
 /* Exceptions: never return. The faulting instruction is o: rip = gpr[REG_BLOCK] + o->off. */
 void cpu_raise(struct cpu *c, const struct op *o, int vector) __attribute__((noreturn));
+void cpu_fp_error(struct cpu *c, const struct op *o); /* an x87 error is pending; returns if the board ignores it */
+void cpu_fp_cleared(struct cpu *c);                   /* none is any more */
 void cpu_raise_err(struct cpu *c, const struct op *o, int vector, uint32_t error)
     __attribute__((noreturn));
 void cpu_raise_pf(struct cpu *c, const struct op *o, uint64_t va, uint32_t error)

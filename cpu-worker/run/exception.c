@@ -3,6 +3,7 @@
  * Exceptions and event delivery (SDM volume 3, chapter 6): raising, combining into double and triple
  * faults, and pushing frames through the IDT in real, protected, VM86 and IA-32e modes.
  */
+#include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/interp/stack-switch.h"
 #include "cpu-worker/interp/stack.h"
 #include "cpu-worker/interp/task.h"
@@ -14,6 +15,8 @@
 #define RF_RF 0x10000ull
 #define RF_VM 0x20000ull
 #define EXT 1u
+#define CR0_NE 0x20u
+#define NO_EVENT (-2) /* unwinding without an exception */
 
 void cpu_raise(struct cpu *c, const struct op *o, int vector)
 {
@@ -29,6 +32,24 @@ void cpu_raise_err(struct cpu *c, const struct op *o, int vector, uint32_t error
     c->exc.has_error = true;
     c->exc.error = error;
     siglongjmp(*c->unwind, 1);
+}
+/* CR0.NE = 0 reports through the board instead, and the processor stops in front of the instruction
+ * until an interrupt comes (SDM 3, 2.5, NE; SDM 1, appendix D). */
+void cpu_fp_error(struct cpu *c, const struct op *o)
+{
+    if (c->s->cr0 & CR0_NE)
+        cpu_raise(c, o, VEC_MF);
+    if (chipset_ferr_raise(c->chipset))
+        return;
+    c->s->halted = 1;
+    c->exit_request = 1;
+    cpu_raise(c, o, NO_EVENT);
+}
+/* The board's FERR# latch hears of it where it is in use. */
+void cpu_fp_cleared(struct cpu *c)
+{
+    if (!(c->s->cr0 & CR0_NE) && c->chipset)
+        chipset_ferr_clear(c->chipset);
 }
 void cpu_unsupported(struct cpu *c, const struct op *o, const char *what)
 {
@@ -70,6 +91,8 @@ void cpu_unwind_to_event(struct cpu *c)
     c->link_slot = NULL;
     c->s->intr_shadow = 0;
     cpu_mode_update(c);
+    if (vector == NO_EVENT)
+        return;
     if (c->delivering) {
         c->exc.vector = vector;
         combine(c);

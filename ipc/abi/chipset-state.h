@@ -139,7 +139,7 @@ struct abi_ports {
     uint8_t port92;       /* bit 1 = A20 */
     uint8_t cf9;
     uint8_t post;         /* last byte written to port 80 */
-    uint8_t pad;
+    uint8_t ferr;         /* bit 0 = IRQ 13 is latched, bit 1 = IGNNE# */
 };
 
 struct abi_chipset_state {

@@ -7,6 +7,7 @@
 
 SNIP(64, rep_long, "mov $0x80, %edx; mov $0x400000, %edi; mov $0x400000, %ecx; sti; rep insb; cli");
 SNIP(64, ferr, "fninit; movw $0x37b, 0x10000; fldcw 0x10000; fld1; fldz; fdivrp; sti; fwait; mov $100000000, %ecx; 1: loop 1b; cli");
+SNIP(64, fwait, "fwait; fld1; fwait");
 SNIP(64, hpet_read, "mov $0xfed00000, %ebx; mov (%rbx), %rax");
 SNIP(64, hpet_half, "mov $0xfed00004, %ebx; mov (%rbx), %eax");
 SNIP(64, mmio_cross, "mov $0xfecffffc, %ebx; mov (%rbx), %rax; shr $32, %rax");
@@ -94,6 +95,12 @@ SUBJECT(ferr)
     pic_init();
     cr0_put(cr0_get() & ~0x20ull);
     check("ferr-irq13", RUN(ferr, LONG0), PIC_BASE + 13);
+    outb(0xf0, 0);
+    check("ferr-ignored-after-f0", RUN(fwait, LONG0), V_DONE);
+    __asm__ volatile("fnclex; fninit");
+    outb(0xa0, 0x20);
+    outb(0x20, 0x20);
+    check("ferr-again", RUN(ferr, LONG0), PIC_BASE + 13);
     outb(0xf0, 0);
     __asm__ volatile("fnclex; fninit");
     cr0_put(cr0_get() | 0x20);

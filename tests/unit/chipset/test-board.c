@@ -23,6 +23,24 @@ static void test_power_button(void)
     outw(&f, 0x602, 0);
 }
 
+static void test_coprocessor_error(void)
+{
+    CHECK_EQ(chipset_ferr_raise(f.cs), false);
+    CHECK_EQ(f.page->chipset.line[13] != 0, true);
+    CHECK_EQ(chipset_ferr_raise(f.cs), false); /* still latched */
+    outb(&f, 0xf0, 0);
+    CHECK_EQ(f.page->chipset.line[13], 0);
+    CHECK_EQ(chipset_ferr_raise(f.cs), true); /* IGNNE# */
+    chipset_ferr_clear(f.cs);
+    CHECK_EQ(chipset_ferr_raise(f.cs), false); /* a new error */
+    outb(&f, 0xf0, 0);
+    chipset_ferr_clear(f.cs);
+    outb(&f, 0xf0, 0); /* nothing latched: no IGNNE# */
+    CHECK_EQ(chipset_ferr_raise(f.cs), false);
+    outb(&f, 0xf0, 0);
+    chipset_ferr_clear(f.cs);
+}
+
 static void test_sleep(void)
 {
     f.event = -1;
@@ -164,6 +182,7 @@ int main(void)
 {
     fixture_init(&f, 0xf);
     test_power_button();
+    test_coprocessor_error();
     test_sleep();
     test_gpe();
     test_resets();

@@ -33,6 +33,16 @@ void cpu_raise(struct cpu *c, const struct op *o, int vector)
     cpu_raise_err(c, o, vector, 0);
 }
 
+void cpu_fp_error(struct cpu *c, const struct op *o)
+{
+    cpu_raise(c, o, VEC_MF);
+}
+
+void cpu_fp_cleared(struct cpu *c)
+{
+    (void)c;
+}
+
 uint64_t cpu_ea_slow(struct cpu *c, const struct op *o, unsigned size, bool write)
 {
     (void)size;
