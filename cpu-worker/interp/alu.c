@@ -27,7 +27,7 @@
         uint64_t ea = op_ea(c, o, N / 8, true);                                                    \
         uint32_t f;                                                                                \
         T##N b = (T##N)(SRC);                                                                      \
-        void *p = mmu_ptr_w(c, ea, N / 8);                                                         \
+        void *p = sizeof(LOCK) > 1 ? mmu_ptr_rmw(c, o, ea, N / 8) : mmu_ptr_w(c, ea, N / 8);       \
         if (likely(p)) {                                                                           \
             EXEC_MEM(LOCK, PRE, INSN, T##N, p, b, f);                                              \
         } else {                                                                                   \
@@ -35,6 +35,8 @@
             T##N a = mmu_ld##N(c, o, ea);                                                          \
             EXEC(PRE, INSN, a, b, f);                                                              \
             mmu_st##N(c, o, ea, a);                                                                \
+            if (sizeof(LOCK) > 1)                                                                  \
+                mmu_rmw_end(c);                                                                    \
         }                                                                                          \
         c->fl = (uint16_t)f;                                                                       \
         NEXT();                                                                                    \
@@ -141,7 +143,7 @@ const op_fn alu_table[ALU_N][FORM_N][4] = {
     {                                                                                              \
         uint64_t ea = op_ea(c, o, N / 8, true);                                                    \
         uint32_t f;                                                                                \
-        void *p = mmu_ptr_w(c, ea, N / 8);                                                         \
+        void *p = sizeof(LOCK) > 1 ? mmu_ptr_rmw(c, o, ea, N / 8) : mmu_ptr_w(c, ea, N / 8);       \
         if (likely(p)) {                                                                           \
             UN_MEM(LOCK, PRE, INSN, T##N, p, f);                                                   \
         } else {                                                                                   \
@@ -149,6 +151,8 @@ const op_fn alu_table[ALU_N][FORM_N][4] = {
             T##N a = mmu_ld##N(c, o, ea);                                                          \
             UN_EXEC(PRE, INSN, a, f);                                                              \
             mmu_st##N(c, o, ea, a);                                                                \
+            if (sizeof(LOCK) > 1)                                                                  \
+                mmu_rmw_end(c);                                                                    \
         }                                                                                          \
         c->fl = (uint16_t)f;                                                                       \
         NEXT();                                                                                    \

@@ -23,7 +23,7 @@
         uint32_t f;                                                                                \
         uint64_t ea = op_ea(c, o, N / 8, WRITE) + (ADDR);                                          \
         T##N i = (T##N)(IDX) & (N - 1), a;                                                         \
-        T##N *p = WRITE ? mmu_ptr_w(c, ea, N / 8) : mmu_ptr_r(c, ea, N / 8);                       \
+        T##N *p = WRITE ? mmu_ptr_rmw(c, o, ea, N / 8) : mmu_ptr_r(c, ea, N / 8);                  \
         if (likely(p)) {                                                                           \
             __asm__ volatile(FL_LOAD LOCK INSN SFX " %[i],%[d]" FL_SAVE                            \
                              : [d] "+m"(*p), "=&a"(f) : [i] "r"(i), "1"(c->fl) : "cc", "memory");  \
@@ -33,8 +33,10 @@
             a = mmu_ld##N(c, o, ea);                                                               \
             __asm__(FL_LOAD INSN SFX " %[i],%[d]" FL_SAVE                                          \
                     : [d] "+r"(a), "=&a"(f) : [i] "r"(i), "1"(c->fl) : "cc");                      \
-            if (WRITE)                                                                             \
+            if (WRITE) {                                                                           \
                 mmu_st##N(c, o, ea, a);                                                            \
+                mmu_rmw_end(c);                                                                    \
+            }                                                                                      \
         }                                                                                          \
         c->fl = (uint16_t)f;                                                                       \
         NEXT();                                                                                    \

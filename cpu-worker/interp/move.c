@@ -152,13 +152,14 @@ const op_fn setcc_m[16] = {FOR_EACH_CC(SETM)};
     static OP(xchg_mr##N)                                                                          \
     {                                                                                              \
         uint64_t ea = op_ea(c, o, N / 8, true);                                                    \
-        T##N *p = mmu_ptr_w(c, ea, N / 8), b = RD##N(o->src);                                      \
+        T##N *p = mmu_ptr_rmw(c, o, ea, N / 8), b = RD##N(o->src);                                 \
         if (likely(p)) {                                                                           \
             __asm__ volatile("xchg %0,%1" : "+r"(b), "+m"(*p) : : "memory");                       \
         } else {                                                                                   \
             mmu_probe_write(c, o, ea, N / 8);                                                      \
             T##N a = mmu_ld##N(c, o, ea);                                                          \
             mmu_st##N(c, o, ea, b);                                                                \
+            mmu_rmw_end(c);                                                                        \
             b = a;                                                                                 \
         }                                                                                          \
         WR##N(o->src, b);                                                                          \
@@ -177,7 +178,7 @@ const op_fn setcc_m[16] = {FOR_EACH_CC(SETM)};
     static OP(xadd_mr##N)                                                                          \
     {                                                                                              \
         uint64_t ea = op_ea(c, o, N / 8, true);                                                    \
-        T##N *p = mmu_ptr_w(c, ea, N / 8), b = RD##N(o->src);                                      \
+        T##N *p = mmu_ptr_rmw(c, o, ea, N / 8), b = RD##N(o->src);                                 \
         uint32_t f;                                                                                \
         if (likely(p)) {                                                                           \
             __asm__ volatile("lock xadd %0,%1" FL_SAVE                                             \
@@ -187,6 +188,7 @@ const op_fn setcc_m[16] = {FOR_EACH_CC(SETM)};
             T##N a = mmu_ld##N(c, o, ea), d = a;                                                   \
             __asm__("add %2,%0" FL_SAVE : "+r"(a), "=&a"(f) : "r"(b) : "cc");                      \
             mmu_st##N(c, o, ea, a);                                                                \
+            mmu_rmw_end(c);                                                                        \
             b = d;                                                                                 \
         }                                                                                          \
         c->fl = (uint16_t)f;                                                                       \
@@ -212,7 +214,7 @@ const op_fn setcc_m[16] = {FOR_EACH_CC(SETM)};
     static OP(cmpxchg_mr##N)                                                                       \
     {                                                                                              \
         uint64_t ea = op_ea(c, o, N / 8, true);                                                    \
-        T##N *p = mmu_ptr_w(c, ea, N / 8), b = RD##N(o->src), acc = (T##N)c->gpr[REG_RAX], old;    \
+        T##N *p = mmu_ptr_rmw(c, o, ea, N / 8), b = RD##N(o->src), acc = (T##N)c->gpr[REG_RAX], old; \
         uint32_t f;                                                                                \
         if (likely(p)) {                                                                           \
             old = acc;                                                                             \
@@ -221,6 +223,7 @@ const op_fn setcc_m[16] = {FOR_EACH_CC(SETM)};
             mmu_probe_write(c, o, ea, N / 8);                                                      \
             old = mmu_ld##N(c, o, ea);                                                             \
             mmu_st##N(c, o, ea, old == acc ? b : old);                                             \
+            mmu_rmw_end(c);                                                                        \
         }                                                                                          \
         __asm__("cmp %1,%2" FL_SAVE : "=&a"(f) : "r"(old), "r"(acc) : "cc");                       \
         c->fl = (uint16_t)f;                                                                       \
@@ -290,13 +293,14 @@ OP(op_cmpxchg8b)
     uint64_t ea = op_ea(c, o, 8, true);
     uint64_t want = (uint32_t)c->gpr[REG_RAX] | c->gpr[REG_RDX] << 32;
     uint64_t next = (uint32_t)c->gpr[REG_RBX] | c->gpr[REG_RCX] << 32, old = want;
-    uint64_t *p = mmu_ptr_w(c, ea, 8);
+    uint64_t *p = mmu_ptr_rmw(c, o, ea, 8);
     if (likely(p)) {
         __atomic_compare_exchange_n(p, &old, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     } else {
         mmu_probe_write(c, o, ea, 8);
         old = mmu_ld64(c, o, ea);
         mmu_st64(c, o, ea, old == want ? next : old);
+        mmu_rmw_end(c);
     }
     if (old == want) {
         c->fl |= FL_ZF;
@@ -312,7 +316,7 @@ OP(op_cmpxchg16b)
     uint64_t ea = op_ea(c, o, 16, true), old[2] = {c->gpr[REG_RAX], c->gpr[REG_RDX]};
     if (ea & 15)
         cpu_raise_err(c, o, VEC_GP, 0);
-    uint64_t *p = mmu_ptr_w(c, ea, 16);
+    uint64_t *p = mmu_ptr_rmw(c, o, ea, 16);
     uint8_t same;
     if (likely(p)) {
         __asm__ volatile("lock cmpxchg16b %1\n\tsete %0"
@@ -325,6 +329,7 @@ OP(op_cmpxchg16b)
         mmu_read_bytes(c, o, ea, cur, 16);
         same = cur[0] == old[0] && cur[1] == old[1];
         mmu_write_bytes(c, o, ea, same ? next : cur, 16);
+        mmu_rmw_end(c);
         memcpy(old, cur, 16);
     }
     if (same) {

@@ -59,6 +59,21 @@ static void host_store(uint8_t *p, unsigned size, uint64_t v)
     }
 }
 
+/* Natural alignment, of sixteen bytes at most; ten are an extended real, which wants eight; the x87
+ * environments are rows of words or doublewords (SDM volume 3, table 6-7, and as processors do it). */
+static unsigned alignment_of(unsigned size)
+{
+    if (!(size & (size - 1)))
+        return size < 16 ? size : 16;
+    return size == 10 ? 8 : size & 3 ? 2 : 4;
+}
+/* Only in CTX_CHECK, which never hits: every access of CPL 3 then comes here. */
+static void align_check(struct cpu *c, const struct op *o, uint64_t va, unsigned size)
+{
+    if (unlikely((c->ctx & 3) == CTX_CHECK) && (va & (alignment_of(size) - 1)))
+        cpu_raise_err(c, o, VEC_AC, 0);
+}
+
 static uint64_t load_at(struct cpu *c, const struct translation *t, unsigned size)
 {
     return t->host ? host_load(t->host, size) : mmio_read(c, t->gpa, size);
@@ -77,6 +92,7 @@ static void store_at(struct cpu *c, const struct op *o, const struct translation
 uint64_t mmu_read_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size)
 {
     struct translation t;
+    align_check(c, o, va, size);
     if (crosses(va, size)) {
         uint64_t v = 0;
         mmu_read_bytes(c, o, va, &v, size);
@@ -88,6 +104,7 @@ uint64_t mmu_read_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned 
 void mmu_write_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size, uint64_t v)
 {
     struct translation t;
+    align_check(c, o, va, size);
     if (crosses(va, size)) {
         mmu_write_bytes(c, o, va, &v, size);
         return;
@@ -145,6 +162,7 @@ void mmu_read_bytes(struct cpu *c, const struct op *o, uint64_t va, void *buf, u
 {
     struct translation a, b;
     unsigned first = crosses(va, len) ? 0x1000 - (va & 0xfff) : len;
+    align_check(c, o, va, len);
     mmu_translate(c, o, va, MMU_READ, &a);
     if (first < len)
         mmu_translate(c, o, next_page(c, va), MMU_READ, &b);
@@ -156,6 +174,7 @@ void mmu_write_bytes(struct cpu *c, const struct op *o, uint64_t va, const void 
 {
     struct translation a, b;
     unsigned first = crosses(va, len) ? 0x1000 - (va & 0xfff) : len;
+    align_check(c, o, va, len);
     mmu_translate(c, o, va, MMU_WRITE, &a);
     if (first < len)
         mmu_translate(c, o, next_page(c, va), MMU_WRITE, &b);
@@ -171,6 +190,36 @@ void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned le
     mmu_translate(c, o, va, MMU_WRITE, &t);
     if (crosses(va, len))
         mmu_translate(c, o, next_page(c, va), MMU_WRITE, &t);
+}
+
+static bool plain_ram(const struct cpu *c, const struct translation *t)
+{
+    return t->host && t->writable_host && !team_page_has_code(c->team, t->ram_off);
+}
+void *mmu_rmw_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size)
+{
+    struct translation a, b;
+    bool cross = crosses(va, size);
+    align_check(c, o, va, size);
+    mmu_translate(c, o, va, MMU_WRITE, &a);
+    b = a;
+    if (cross)
+        mmu_translate(c, o, next_page(c, va), MMU_WRITE, &b);
+    bool one_piece = !cross || b.host == a.host + (0x1000 - (va & 0xfff));
+    if (plain_ram(c, &a) && plain_ram(c, &b) && one_piece)
+        return a.host;
+    if (a.host && b.host) { /* a device is asked once to read and once to write, and nobody waits for it */
+        c->rmw_alone = true;
+        cpu_exclusive_begin(c);
+    }
+    return NULL;
+}
+void mmu_rmw_end(struct cpu *c)
+{
+    if (!c->rmw_alone)
+        return;
+    c->rmw_alone = false;
+    cpu_exclusive_end(c);
 }
 
 /* Supervisor rights for one access; a fault leaves with the rights restored by cpu_unwind_to_event. */

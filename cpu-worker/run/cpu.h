@@ -123,6 +123,7 @@ struct cpu {
     uint64_t lg_filter; /* 1 GiB regions (hashed) with pieces of large pages that left tlb2_large */
     uint32_t tlb2_kinds; /* which kinds of pages tlb2_large may hold; << 4: which are global */
     uint8_t allow[3][8]; /* [CTX_*][PAGE_W | PAGE_U | PAGE_NX]: ALLOW_* under the current control registers */
+    bool rmw_alone;      /* in an exclusive section of mmu_rmw_slow */
     uint8_t va_shift;    /* 64 - bits of a linear address: 16, or 7 with CR4.LA57 */
     uint64_t cr4_mask;   /* bits of CR4 this processor has */
     uint64_t jc_gen;

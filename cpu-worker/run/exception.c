@@ -87,6 +87,7 @@ void cpu_unwind_to_event(struct cpu *c)
 {
     int vector = c->exc.vector;
     c->exc.vector = -1;
+    mmu_rmw_end(c); /* a fault inside a locked access */
     tlb_context_update(c);
     c->link_slot = NULL;
     c->s->intr_shadow = 0;

@@ -37,6 +37,13 @@ void mmu_write_bytes(struct cpu *c, const struct op *o, uint64_t va, const void 
 /* Check that [va, va+len) may be written (both pages of a crossing), fault otherwise; writes nothing. */
 void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned len);
 
+/* Read-modify-write whose operand did not hit: checks it like a write. Host pointer when it is memory in
+ * one piece, where the host's own instruction is as atomic as the guest's. NULL: the caller loads and
+ * stores once each, alone among the vCPUs (an operand over two separate host pages, a device, ROM, a page
+ * with code), and then calls mmu_rmw_end. */
+void *mmu_rmw_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size);
+void mmu_rmw_end(struct cpu *c);
+
 /* Host pointer for an access that stays in one RAM page and is permitted, else NULL. */
 static inline __attribute__((always_inline)) void *mmu_ptr_r(struct cpu *c, uint64_t va, unsigned size)
 {
@@ -47,6 +54,12 @@ static inline __attribute__((always_inline)) void *mmu_ptr_w(struct cpu *c, uint
 {
     const struct tlb_entry *e = &c->tlb[(va >> 12) & (TLB_SIZE - 1)];
     return likely((((va + size - 1) & ~0xfffull) | c->ctx) == e->wtag) ? (void *)(va + e->addend) : NULL;
+}
+
+static inline __attribute__((always_inline)) void *mmu_ptr_rmw(struct cpu *c, const struct op *o, uint64_t va, unsigned size)
+{
+    void *p = mmu_ptr_w(c, va, size);
+    return likely(p) ? p : mmu_rmw_slow(c, o, va, size);
 }
 
 #define MMU_ACCESSORS(N, T)                                                                        \
