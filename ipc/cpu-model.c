@@ -86,6 +86,14 @@ void cpu_identity_host(struct abi_cpu_model *m)
     brand_host(m);
 }
 
+uint32_t cpu_phys_bits_host(void)
+{
+    uint32_t a = 0, b, c, d;
+
+    __get_cpuid(0x80000008, &a, &b, &c, &d);
+    return (a & 0xff) < 32 ? 36 : (a & 0xff) > 52 ? 52 : a & 0xff;
+}
+
 void cpu_model_host(struct abi_cpu_model *m)
 {
     memset(m, 0, sizeof(*m));

@@ -25,6 +25,8 @@ void cpu_features_carried(uint32_t words[ABI_CPU_WORDS]);
 void cpu_features_host(uint32_t words[ABI_CPU_WORDS]);
 /* vendor, vendor_id, family, model, stepping and brand of the host. */
 void cpu_identity_host(struct abi_cpu_model *m);
+/* Width of the host's physical addresses. */
+uint32_t cpu_phys_bits_host(void);
 /* Everything carried, with the host's identity: what tests and -cpu host start from. */
 void cpu_model_host(struct abi_cpu_model *m);
 /* The enum for a vendor string. */

@@ -5,6 +5,7 @@
  */
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/interp/handlers.h"
+#include "cpu-worker/interp/msr.h"
 #include "cpu-worker/interp/regs.h"
 #include "cpu-worker/interp/segment.h"
 #include "cpu-worker/run/run.h"
@@ -61,9 +62,13 @@ static uint64_t *plain(struct cpu *c, uint32_t msr)
     }
 }
 
-static bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
+bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
 {
     uint64_t *p = plain(c, msr);
+    if (!msr_exists(c, msr))
+        return false;
+    if (msr_table_read(c, msr, v))
+        return true;
     if (p) {
         *v = *p;
         return true;
@@ -80,19 +85,9 @@ static bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
         return true;
     case 0x10a:
         *v = c->feat[CPUW_ARCH_CAPS];
-        return cpu_has(c, FEAT_ARCH_CAPABILITIES);
+        return true;
     case 0x48:
         *v = c->s->spec_ctrl;
-        return true;
-    case 0x8b: /* microcode revision: loaded by CPUID into the upper half */
-        *v = 1ull << 32;
-        return true;
-    case 0x17: /* platform id */
-    case 0x179: /* MCG_CAP: no banks */
-    case 0x17a:
-    case 0x17b:
-    case 0x3a: /* feature control: locked, no VMX */
-        *v = msr == 0x3a;
         return true;
     default:
         return chipset_msr_read(c->chipset, c->index, msr, v);
@@ -110,22 +105,17 @@ static bool efer_set(struct cpu *c, uint64_t v)
     cpu_mode_update(c);
     return true;
 }
-static bool pat_valid(uint64_t v)
+bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
 {
-    for (unsigned i = 0; i < 8; i++) {
-        uint8_t t = (uint8_t)(v >> (i * 8));
-        if (t > 7 || t == 2 || t == 3)
-            return false;
-    }
-    return true;
-}
-static bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
-{
+    enum msr_table_result r;
+    if (!msr_exists(c, msr) || !msr_valid(c, msr, v))
+        return false;
+    r = msr_table_write(c, msr, v);
+    if (r != MSR_ELSEWHERE)
+        return r == MSR_DONE;
     bool address = msr == 0x175 || msr == 0x176 || msr == 0xc0000082 || msr == 0xc0000083 ||
                    (msr >= 0xc0000100 && msr <= 0xc0000102);
     if (address && !cpu_canonical(c, v))
-        return false;
-    if (msr == 0x277 && !pat_valid(v))
         return false;
     if (msr == 0x3b)
         c->s->tsc_offset += v - c->s->tsc_adjust;
@@ -154,10 +144,6 @@ static bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
         return true;
     case 0x49: /* IBPB: no predictor to flush */
         return !(v & ~1ull);
-    case 0x8b:
-    case 0x17a:
-    case 0x17b:
-        return true;
     case 0x1b: /* the APIC page may cover RAM, and may have moved */
         if (!chipset_msr_write(c->chipset, c->index, msr, v))
             return false;

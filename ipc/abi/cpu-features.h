@@ -199,7 +199,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(TCE, X1_ECX, 17, NONE, "tce", NULL)                                                          \
     F(NODEID_MSR, X1_ECX, 19, NONE, "nodeid-msr", NULL)                                            \
     F(TBM, X1_ECX, 21, NONE, "tbm", NULL)                                                          \
-    F(TOPOEXT, X1_ECX, 22, NONE, "topoext", NULL)                                                  \
+    F(TOPOEXT, X1_ECX, 22, OWN, "topoext", NULL)                                                  \
     F(PERFCTR_CORE, X1_ECX, 23, NONE, "perfctr-core", NULL)                                        \
     F(PERFCTR_NB, X1_ECX, 24, NONE, "perfctr-nb", NULL)                                            \
     F(MWAITX, X1_ECX, 29, NONE, "monitorx", "mwaitx")                                              \

@@ -46,6 +46,8 @@ struct abi_vcpu_state {
     uint64_t cr0, cr2, cr3, cr4, cr8, efer;
     uint64_t dr[8];
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
+    uint64_t mcg_status, mcg_ctl, mci_ctl[10]; /* machine check: nothing is ever reported */
+    uint64_t syscfg, hwcr, nb_cfg, de_cfg;     /* AMD: C0010010H, C0010015H, C001001FH, C0011029H */
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, tsc_aux, xcr0, misc_enable;
     uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */

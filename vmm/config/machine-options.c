@@ -127,26 +127,8 @@ int set_accel(struct parse *c, const char *arg)
     return optlist_split(c, &l, arg, "accel") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;
 }
 
-/* ---- -cpu, -smp
- * ---------------------------------------------------------------------------------- */
-int set_cpu(struct parse *c, const char *arg)
-{
-    size_t n = strcspn(arg, ",");
-
-    if (asks_help(arg)) {
-        fprintf(c->out, "Available CPUs:\n"
-                        "x86 max              everything this version emulates\n"
-                        "x86 qemu64           the same (default)\n");
-        return 1;
-    }
-    if ((n != 3 || memcmp(arg, "max", 3)) && (n != 6 || memcmp(arg, "qemu64", 6)))
-        return parse_fail(c, "unable to find CPU model '%.*s' (available: max, qemu64)", (int)n,
-                          arg);
-    if (arg[n])
-        return parse_fail(c, "CPU features cannot be chosen in this version: '%s'", arg + n + 1);
-    return opt_copy(c, "model", arg, c->p->cpu, sizeof(c->p->cpu));
-}
-
+/* ---- -smp
+ * ------------------------------------------------------------------------------------------ */
 struct smp {
     uint64_t cpus, maxcpus, sockets, dies, clusters, cores, threads;
 };

@@ -23,8 +23,14 @@ const struct option option_table[] = {
      "name of it. Properties: accel=tcg, acpi=on, usb=off, vmport=off, smm=off"},
     {"accel", "[accel=]tcg[,thread=single|multi]", GROUP_STANDARD, set_accel,
      "select the accelerator ('-accel help' for a list); guest CPUs are always emulated"},
-    {"cpu", "model", GROUP_STANDARD, set_cpu,
-     "select the CPU model ('-cpu help' for a list); default qemu64"},
+    {"cpu",
+     "model[,+feature][,-feature][,feature=on|off][,check=on|off][,enforce=on|off]\n"
+     "[,vendor=id][,family=n][,model=n][,stepping=n][,model-id=text][,level=n][,xlevel=n]\n"
+     "[,phys-bits=n][,host-phys-bits=on|off][,l3-cache=on|off]",
+     GROUP_STANDARD, set_cpu,
+     "select the CPU model ('-cpu help' for a list of models and features); default qemu64.\n"
+     "Features that are not carried on this host are left out with a warning, and refused\n"
+     "with enforce"},
     {"smp", "[cpus=]n[,maxcpus=n][,sockets=n][,dies=n][,cores=n][,threads=n]", GROUP_STANDARD,
      set_smp, "number of CPUs (1 to 64) and their topology"},
     {"m", "[size=]megs", GROUP_STANDARD, set_memory,

@@ -38,10 +38,11 @@ void option_markdown(FILE *out); /* docs/user/options.md */
 int set_memory(struct parse *c, const char *arg);
 int set_machine(struct parse *c, const char *arg);
 int set_accel(struct parse *c, const char *arg);
-int set_cpu(struct parse *c, const char *arg);
 int set_smp(struct parse *c, const char *arg);
 int set_rtc(struct parse *c, const char *arg);
 int set_boot(struct parse *c, const char *arg);
+/* cpu-options.c: */
+int set_cpu(struct parse *c, const char *arg);
 /* process-options.c: */
 int set_name(struct parse *c, const char *arg);
 int set_uuid(struct parse *c, const char *arg);

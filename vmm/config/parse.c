@@ -72,7 +72,7 @@ static void plan_defaults(struct plan *p)
     memset(p, 0, sizeof(*p));
     strcpy(p->name, "vm");
     strcpy(p->machine, "pc");
-    strcpy(p->cpu, "qemu64");
+    cpu_default(p);
     strcpy(p->rtc_base, "utc");
     strcpy(p->display, "none");
     p->mem = 128ull << 20;

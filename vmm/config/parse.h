@@ -81,4 +81,7 @@ int disk_resolve(struct parse *c);
 int net_resolve(struct parse *c);
 int chardev_resolve(struct parse *c);
 
+/* The processor of a plan without -cpu (cpu-options.c). */
+void cpu_default(struct plan *p);
+
 #endif

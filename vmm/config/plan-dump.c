@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include "ipc/cpu-model.h"
 #include "vmm/config/parse.h"
 
 struct dump {
@@ -124,9 +125,20 @@ static void dump_machine(const struct plan *p, FILE *out)
             p->msg_timestamp ? "timestamp " : "");
 }
 
+static void dump_cpu(const struct plan *p, FILE *out)
+{
+    const struct abi_cpu_model *m = &p->cpu_model;
+
+    fprintf(out, "identity=%.12s %u %u %u\n", m->vendor_id, m->family, m->model, m->stepping);
+    for (unsigned i = 0; i < cpu_feature_count; i++)
+        if (abi_cpu_has(m->feat, cpu_feature_table[i].feature))
+            fprintf(out, "feature.%s=on\n", cpu_feature_table[i].name);
+}
+
 void plan_dump(const struct plan *p, FILE *out)
 {
     dump_machine(p, out);
+    dump_cpu(p, out);
     for (unsigned i = 0; i < p->n_disk; i++)
         dump_disk(out, i, &p->disk[i]);
     for (unsigned i = 0; i < p->n_net; i++)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "ipc/abi/cpu-model.h"
 #include "ipc/abi/topology.h"
 
 #define PLAN_DISKS_MAX  16
@@ -82,7 +83,8 @@ struct plan {
     bool name_set;
     char uuid[37];    /* "" when not given */
     char machine[32]; /* "pc" */
-    char cpu[64];
+    char cpu[64];                   /* model as named */
+    struct abi_cpu_model cpu_model; /* what came of -cpu; plan_cpu_model adds the topology */
     uint64_t mem; /* bytes */
     unsigned smp; /* vCPUs */
     struct abi_topology topology;
