@@ -4,10 +4,10 @@
  */
 #include "cpu-worker/interp/far.h"
 #include "cpu-worker/interp/handlers.h"
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 
 #define EFER_SCE 1u
-#define DR6_BS 0x4000u
 #define CS64_ATTR (ABI_SEG_G | ABI_SEG_L | ABI_SEG_P | ABI_SEG_S | 11)
 #define CS32_ATTR (ABI_SEG_G | ABI_SEG_DB | ABI_SEG_P | ABI_SEG_S | 11)
 #define SS_ATTR   (ABI_SEG_G | ABI_SEG_DB | ABI_SEG_P | ABI_SEG_S | 3)

@@ -5,11 +5,14 @@
 #ifndef BULKHEAD_CPU_WORKER_INTERP_IO_PERM_H
 #define BULKHEAD_CPU_WORKER_INTERP_IO_PERM_H
 
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 
-/* #GP(0) unless the current task may touch ports [port, port+size). */
+/* #GP(0) unless the current task may touch ports [port, port+size). Two bytes of the bitmap are always
+ * read, so the byte after the last port's must lie inside the limit. */
 static inline void io_check(struct cpu *c, const struct op *o, uint16_t port, unsigned size)
 {
+    debug_io(c, port, size); /* a fault below takes the note back */
     if (!(c->s->cr0 & 1) || (c->cpl <= ((c->eflags >> 12) & 3) && !(c->eflags & 0x20000)))
         return;
     const struct abi_segment *tr = &c->s->seg[ABI_TR];

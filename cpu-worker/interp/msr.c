@@ -8,6 +8,7 @@
 #include "cpu-worker/interp/msr.h"
 #include "cpu-worker/interp/regs.h"
 #include "cpu-worker/interp/segment.h"
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 
 #define EFER_WRITABLE 0xd01ull /* SCE LME LMA(ignored) NXE */
@@ -77,6 +78,9 @@ bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
     case 0x10:
         *v = cpu_guest_tsc(c);
         return true;
+    case 0x1d9: /* DEBUGCTL: single step on branches is all there is */
+        *v = c->s->debugctl;
+        return true;
     case 0xc0000080:
         *v = c->s->efer;
         return true;
@@ -135,6 +139,11 @@ bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
         c->s->tsc_adjust += delta;
         return true;
     }
+    case 0x1d9:
+        if (v & ~(uint64_t)DEBUGCTL_BTF)
+            return false;
+        c->s->debugctl = (uint32_t)v;
+        return true;
     case 0xc0000080:
         return efer_set(c, v);
     case 0x48:

@@ -12,6 +12,7 @@
 #include "cpu-worker/run/chain.h"
 
 #define DF 0x400u
+#define RF 0x10000u
 #define REPE  1u
 #define REPNE 2u
 
@@ -75,6 +76,7 @@ static bool bulk_ok(const struct cpu *c, const struct op *o)
 static const struct op *repeat_again(struct cpu *c, const struct op *o)
 {
     c->rip = c->gpr[REG_BLOCK] + o->off;
+    c->eflags |= RF; /* in the image an event pushes here (SDM volume 3, 18.3.1.1) */
     return NULL;
 }
 

@@ -196,28 +196,6 @@ OP(op_smsw_m)
     NEXT();
 }
 
-OP(op_mov_r_dr)
-{
-    cpl0_check(c, o);
-    unsigned n = o->src == 4 || o->src == 5 ? o->src + 2u : o->src;
-    c->gpr[o->dst] = c->mode & MODE_64 ? c->s->dr[n] : (uint32_t)c->s->dr[n];
-    NEXT();
-}
-OP(op_mov_dr_r)
-{
-    cpl0_check(c, o);
-    unsigned n = o->dst == 4 || o->dst == 5 ? o->dst + 2u : o->dst;
-    uint64_t v = c->gpr[o->src];
-    if (n >= 6 && (c->mode & MODE_64) && v >> 32)
-        cpu_raise_err(c, o, VEC_GP, 0);
-    if (n == 6)
-        v = (v & 0xe00f) | 0xffff0ff0;
-    if (n == 7)
-        v = (v & 0xffff2fff) | 0x400;
-    c->s->dr[n] = v;
-    return cpu_leave(c, o);
-}
-
 OP(op_invd)
 {
     cpl0_check(c, o);

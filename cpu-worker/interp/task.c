@@ -6,12 +6,12 @@
 #include "cpu-worker/interp/task.h"
 #include "cpu-worker/interp/stack.h"
 #include "cpu-worker/mmu/control.h"
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 
 #define RF_NT 0x4000ull
 #define RF_VM 0x20000ull
 #define CR0_TS 8u
-#define DR6_BT 0x8000u
 #define DR7_LOCAL 0x155u /* L0-L3 and LE */
 
 struct image { /* of a TSS, in either format */
@@ -142,6 +142,7 @@ static void image_load(struct cpu *c, const struct tss *t, const struct image *m
         seg_install_null(c, seg_order[i], m->seg[i]);
     seg_install_null(c, ABI_LDTR, m->ldt);
     c->s->dr[7] &= ~(uint64_t)DR7_LOCAL;
+    debug_update(c);
     cpl_set(c, c->eflags & RF_VM ? 3 : m->seg[1] & 3u);
     if (m->trap)
         c->s->db_pending |= DR6_BT;

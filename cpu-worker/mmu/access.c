@@ -6,6 +6,7 @@
  */
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/mmu/tlb.h"
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/op.h"
 #include "cpu-worker/run/run.h"
 #include "cpu-worker/run/team.h"
@@ -91,6 +92,7 @@ static void store_at(struct cpu *c, const struct op *o, const struct translation
 
 uint64_t mmu_read_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size)
 {
+    debug_access(c, va, size, false);
     struct translation t;
     align_check(c, o, va, size);
     if (crosses(va, size)) {
@@ -103,6 +105,7 @@ uint64_t mmu_read_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned 
 }
 void mmu_write_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size, uint64_t v)
 {
+    debug_access(c, va, size, true);
     struct translation t;
     align_check(c, o, va, size);
     if (crosses(va, size)) {
@@ -160,6 +163,7 @@ static uint64_t next_page(const struct cpu *c, uint64_t va)
 }
 void mmu_read_bytes(struct cpu *c, const struct op *o, uint64_t va, void *buf, unsigned len)
 {
+    debug_access(c, va, len, false);
     struct translation a, b;
     unsigned first = crosses(va, len) ? 0x1000 - (va & 0xfff) : len;
     align_check(c, o, va, len);
@@ -172,6 +176,7 @@ void mmu_read_bytes(struct cpu *c, const struct op *o, uint64_t va, void *buf, u
 }
 void mmu_write_bytes(struct cpu *c, const struct op *o, uint64_t va, const void *buf, unsigned len)
 {
+    debug_access(c, va, len, true);
     struct translation a, b;
     unsigned first = crosses(va, len) ? 0x1000 - (va & 0xfff) : len;
     align_check(c, o, va, len);

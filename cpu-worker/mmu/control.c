@@ -3,6 +3,7 @@
 #include "cpu-worker/mmu/control.h"
 #include "cpu-worker/interp/segment.h"
 #include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 
 #define CR0_BITS 0xe005003full
@@ -115,6 +116,7 @@ bool cr4_write(struct cpu *c, uint64_t v)
     if (pae_paging(c->s->cr0, v, c->s->efer) && ((old ^ v) & pdpte) && !pdptes_load(c, c->s->cr3))
         return false;
     c->s->cr4 = v;
+    debug_update(c); /* DE */
     if ((old ^ v) & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE))
         tlb_flush_all(c);
     cs_changed(c);

@@ -9,6 +9,7 @@
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/chain.h"
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 #include "cpu-worker/run/team.h"
 
@@ -208,8 +209,9 @@ static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, 
     bool store = (allow & ALLOW_W) && (page & PAGE_D) && host_writable &&
                  !team_page_has_code(c->team, t->ram_off);
     e->addend = (uintptr_t)t->host - va;
-    e->rtag = allow & ALLOW_R ? tag : TLB_INVALID;
-    e->wtag = store ? tag : TLB_INVALID;
+    bool watched = unlikely(c->dbg_armed & DBG_DATA) && debug_page_watched(c, va);
+    e->rtag = (allow & ALLOW_R) && !watched ? tag : TLB_INVALID;
+    e->wtag = store && !watched ? tag : TLB_INVALID;
     e->xtag = allow & ALLOW_X ? x : TLB_INVALID;
     c->tlb_gpa[i] = (t->gpa & ~0xfffull) | (PAGE_KIND(page) != PAGE_4K);
     c->tlb_host_x[i] = t->host - (t->gpa & 0xfff);

@@ -7,6 +7,7 @@
 #include "cpu-worker/interp/stack-switch.h"
 #include "cpu-worker/interp/stack.h"
 #include "cpu-worker/interp/task.h"
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 
 #define RF_TF 0x100ull
@@ -91,6 +92,7 @@ void cpu_unwind_to_event(struct cpu *c)
     tlb_context_update(c);
     c->link_slot = NULL;
     c->s->intr_shadow = 0;
+    c->dbg_hit = c->s->db_pending = 0; /* traps of an instruction that did not complete */
     cpu_mode_update(c);
     if (vector == NO_EVENT)
         return;
@@ -304,6 +306,10 @@ void cpu_deliver(struct cpu *c, int vector, enum cpu_event kind, bool has_error,
     else
         deliver_protected(c, &f);
     c->delivering = false;
+    if (exception && vector == VEC_DB) {
+        c->s->dr[7] &= ~(uint64_t)DR7_GD;
+        c->s->debugctl &= ~DEBUGCTL_BTF;
+    }
     c->link_slot = NULL;
     cs_changed(c);
 }

@@ -18,6 +18,7 @@
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/chain.h"
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/startup.h"
 #include "cpu-worker/run/team.h"
 #include "ipc/cpu-model.h"
@@ -25,6 +26,7 @@
 
 #define RF_TF 0x100u
 #define RF_IF 0x200u
+#define RF_RF 0x10000u
 
 const struct op cpu_no_op;
 
@@ -230,12 +232,38 @@ static bool entry_cleared_tf(const struct cpu *c, op_fn fn)
 {
     return !(c->eflags & RF_TF) && (fn == op_int || fn == op_int3 || fn == op_into || fn == op_syscall);
 }
-/* Execute exactly one instruction: single step and interrupt shadows. */
+/* Does the single-step trap follow the instruction that just ran? With BTF only after taken branches: those
+ * that did not fall through. */
+static bool step_traps(const struct cpu *c, op_fn fn, uint64_t fallthrough)
+{
+    if (c->s->intr_shadow == SHADOW_SS || entry_cleared_tf(c, fn))
+        return false;
+    return !(c->s->debugctl & DEBUGCTL_BTF) || c->rip != fallthrough;
+}
+/* An instruction breakpoint at c->rip: a fault of the instruction, unless RF or MOV SS holds it back. */
+static bool code_breakpoint(struct cpu *c, uint32_t shadow)
+{
+    if (!(c->dbg_armed & DBG_CODE) || (c->eflags & RF_RF) || shadow == SHADOW_SS)
+        return false;
+    uint64_t lip = c->rip + c->segbase[ABI_CS];
+    uint32_t hits = debug_code_hits(c, c->mode & MODE_64 ? lip : (uint32_t)lip);
+    if (!hits)
+        return false;
+    c->s->dr[6] = (c->s->dr[6] & ~0xfull) | hits;
+    cpu_deliver(c, VEC_DB, EVENT_EXCEPTION, false, 0);
+    return true;
+}
+/* Execute exactly one instruction: single step, interrupt shadows, armed breakpoints. */
 static void step_one(struct cpu *c)
 {
     bool tf = c->eflags & RF_TF;
+    uint32_t shadow = c->s->intr_shadow;
+    uint64_t fallthrough = c->rip;
     op_fn fn = NULL;
     c->s->intr_shadow = 0; /* what the instruction sets is for the one after it */
+    if (code_breakpoint(c, shadow))
+        return;
+    c->eflags &= ~(uint64_t)RF_RF;
     c->mode |= MODE_TF;
     c->link_slot = NULL;
     struct block *b = block_at_rip(c);
@@ -243,6 +271,7 @@ static void step_one(struct cpu *c)
     if (b) {
         const struct op *o = b->ops;
         fn = o->fn;
+        fallthrough += o->len;
         c->gpr[REG_BLOCK] = c->rip;
         c->insns += b->n;
         c->exit_request = 1; /* the terminator then returns here instead of chaining on */
@@ -251,9 +280,19 @@ static void step_one(struct cpu *c)
     }
     c->link_slot = NULL;
     cpu_mode_update(c);
-    c->exit_request = 1;
-    if (tf && c->s->intr_shadow != SHADOW_SS && !entry_cleared_tf(c, fn))
-        c->s->db_pending |= 0x4000; /* taken at once: before anything else that may wait */
+    c->exit_request = 1; /* events_take finds the traps, before anything else that may wait */
+    if (tf && step_traps(c, fn, fallthrough))
+        c->s->db_pending |= DR6_BS;
+    c->s->db_pending |= c->dbg_hit;
+    c->dbg_hit = 0;
+}
+/* RF lasts for one instruction, and matters only where breakpoints are looked at. */
+static bool must_step(struct cpu *c)
+{
+    if (c->s->intr_shadow || (c->eflags & RF_TF) || c->dbg_armed)
+        return true;
+    c->eflags &= ~(uint64_t)RF_RF;
+    return false;
 }
 
 static int run_loop(struct cpu *c)
@@ -270,7 +309,7 @@ static int run_loop(struct cpu *c)
             c->exit_request = 1;
             continue;
         }
-        if (unlikely(c->s->intr_shadow || (c->eflags & RF_TF))) {
+        if (unlikely(c->s->intr_shadow | (c->eflags & (RF_TF | RF_RF)) | c->dbg_armed) && must_step(c)) {
             step_one(c);
             continue;
         }

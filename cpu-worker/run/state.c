@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "cpu-worker/interp/segment.h"
+#include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 
 #define RF_AC    0x40000ull
@@ -67,6 +68,7 @@ void cpu_state_load(struct cpu *c)
     c->delivering = c->shutdown = false;
     seg_sync(c);
     cpu_mode_update(c);
+    debug_update(c);
     tlb_flush_all(c);
     block_flush_all(c);
 }

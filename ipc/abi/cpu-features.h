@@ -37,8 +37,8 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
 /* F(enumerator, word, bit, kind, "name", "alias or NULL"). In names '-' and '_' are the same. */
 #define CPU_FEATURES_1(F)                                                                          \
     F(FPU, 1_EDX, 0, OWN, "fpu", NULL)                                                             \
-    F(VME, 1_EDX, 1, NONE, "vme", NULL)                                                            \
-    F(DE, 1_EDX, 2, NONE, "de", NULL)                                                              \
+    F(VME, 1_EDX, 1, OWN, "vme", NULL)                                                            \
+    F(DE, 1_EDX, 2, OWN, "de", NULL)                                                              \
     F(PSE, 1_EDX, 3, OWN, "pse", NULL)                                                             \
     F(TSC, 1_EDX, 4, OWN, "tsc", NULL)                                                             \
     F(MSR, 1_EDX, 5, OWN, "msr", NULL)                                                             \

@@ -77,6 +77,8 @@ struct abi_vcpu_state {
     uint32_t nmi_pending;
     uint32_t db_pending;  /* DR6 bits of a debug trap that waits for the next instruction boundary */
     uint32_t wait_sipi;   /* after INIT, and after power-on for all but the first: a start-up IPI starts it */
+    uint32_t debugctl;    /* IA32_DEBUGCTL */
+    uint32_t pad2;
 };
 _Static_assert(sizeof(struct abi_segment) == 24, "ABI");
 _Static_assert(sizeof(struct abi_vcpu_state) <= 4096, "ABI");
