@@ -84,6 +84,7 @@ static void count_entry(struct work *w, uint64_t e, bool active)
 static int count_l2(struct work *w, uint64_t l2, bool active)
 {
     int r = img_file_read(w->img->file, w->table, w->q->cluster, l2, w->io);
+    w->last_host = 0; /* fragmentation is counted inside a table */
     for (uint32_t i = 0; r == 0 && i < w->q->cluster / 8; i++)
         count_entry(w, qcow2_be64(w->table + 8 * i), active);
     return r;

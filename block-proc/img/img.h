@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the commands of bulkhead-img share: opening a chain of images, sizes, option lists, progress. Owns
+ * the way errors are said; must never follow a name of a header but by ipc/imagepath.h.
+ */
+#ifndef BULKHEAD_BLOCK_PROC_IMG_IMG_H
+#define BULKHEAD_BLOCK_PROC_IMG_IMG_H
+
+#include "block-proc/image/image.h"
+#include "block-proc/image/qcow2-tool.h"
+
+#define TOOL_CHAIN_MAX 17
+#define TOOL_PATH_MAX  4096
+
+struct tool_chain { /* an image and what is below it; [0] is the image */
+    unsigned n;
+    struct img img[TOOL_CHAIN_MAX];
+    struct img_file file[TOOL_CHAIN_MAX];
+    char path[TOOL_CHAIN_MAX][TOOL_PATH_MAX]; /* what was opened */
+    struct img_io io;
+};
+
+enum { TOOL_WRITE = 1, TOOL_CHECK = 2, TOOL_NO_BACKING = 4, TOOL_SHARE = 8, TOOL_DIRECT = 16 };
+/* fmt NULL = guess. 0, or -1 after saying why. */
+int tool_open(struct tool_chain *c, const char *path, const char *fmt, unsigned flags);
+void tool_close(struct tool_chain *c);
+/* io is the calling thread's. Does this range read as zeros without looking at bytes? *len is cut to where the answer changes. depth
+ * (may be NULL): which image of the chain answers; e: its extent. */
+bool tool_zero(struct tool_chain *c, uint64_t off, uint64_t *len, unsigned *depth, struct img_extent *e,
+               struct img_io *io);
+bool tool_is_zero(const uint8_t *p, size_t n);
+
+/* One line on stderr, "bulkhead-img: " in front. Returns 1, the usual exit status. */
+int tool_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Text the image layer logged last, "" if none; forgets it. */
+const char *tool_log(void);
+void tool_init(void);
+/* Bytes with k M G T P E; false: not a size. */
+bool tool_size(const char *s, uint64_t *out);
+/* "1.5 GiB", as QEMU rounds it. */
+const char *tool_human(uint64_t bytes, char buf[32]);
+void tool_progress(bool on, uint64_t done, uint64_t all);
+void tool_json_string(const char *s);
+
+struct tool_options { /* -o, and what other options say of a new image */
+    uint64_t size;
+    bool has_size;
+    char backing[IMG_NAME_MAX], backing_fmt[16], preallocation[16], compat[8];
+    bool lazy, zstd, nocow;
+    uint32_t cluster, refcount_bits;
+};
+/* Reads one "a=b,c=d" list; file: for messages. 0 or the exit status. */
+int tool_options_parse(struct tool_options *o, const char *fmt, const char *file, const char *list);
+/* Makes the image. 0 or the exit status. */
+int tool_create(const char *file, const char *fmt, const struct tool_options *o, bool quiet);
+
+/* Commands: argv[0] is the command's name. */
+int cmd_create(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
+int cmd_map(int argc, char **argv);
+int cmd_resize(int argc, char **argv);
+
+#endif
