@@ -167,6 +167,8 @@ void mmu_read_bytes(struct cpu *c, const struct op *o, uint64_t va, void *buf, u
     struct translation a, b;
     unsigned first = crosses(va, len) ? 0x1000 - (va & 0xfff) : len;
     align_check(c, o, va, len);
+    if (first < len)
+        mmu_canonical(c, o, next_page(c, va));
     mmu_translate(c, o, va, MMU_READ, &a);
     if (first < len)
         mmu_translate(c, o, next_page(c, va), MMU_READ, &b);
@@ -180,6 +182,8 @@ void mmu_write_bytes(struct cpu *c, const struct op *o, uint64_t va, const void 
     struct translation a, b;
     unsigned first = crosses(va, len) ? 0x1000 - (va & 0xfff) : len;
     align_check(c, o, va, len);
+    if (first < len)
+        mmu_canonical(c, o, next_page(c, va));
     mmu_translate(c, o, va, MMU_WRITE, &a);
     if (first < len)
         mmu_translate(c, o, next_page(c, va), MMU_WRITE, &b);
@@ -192,6 +196,8 @@ void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned le
     struct translation t;
     if (mmu_ptr_w(c, va, len))
         return;
+    if (crosses(va, len))
+        mmu_canonical(c, o, next_page(c, va));
     mmu_translate(c, o, va, MMU_WRITE, &t);
     if (crosses(va, len))
         mmu_translate(c, o, next_page(c, va), MMU_WRITE, &t);
@@ -206,6 +212,8 @@ void *mmu_rmw_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size
     struct translation a, b;
     bool cross = crosses(va, size);
     align_check(c, o, va, size);
+    if (cross)
+        mmu_canonical(c, o, next_page(c, va));
     mmu_translate(c, o, va, MMU_WRITE, &a);
     b = a;
     if (cross)

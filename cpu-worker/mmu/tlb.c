@@ -244,12 +244,16 @@ static bool va_canonical(const struct cpu *c, uint64_t va)
 {
     return !(c->mode & MODE_64) || cpu_canonical(c, va);
 }
+void mmu_canonical(struct cpu *c, const struct op *o, uint64_t va)
+{
+    if (!va_canonical(c, va))
+        cpu_raise_err(c, o, o->seg == ABI_SS ? VEC_SS : VEC_GP, 0);
+}
 void mmu_translate(struct cpu *c, const struct op *o, uint64_t va, enum mmu_access acc,
                    struct translation *t)
 {
     uint32_t error;
-    if (!va_canonical(c, va))
-        cpu_raise_err(c, o, o->seg == ABI_SS ? VEC_SS : VEC_GP, 0);
+    mmu_canonical(c, o, va);
     if (!page_find(c, va, acc, t, &error))
         cpu_raise_pf(c, o, va, error);
 }

@@ -123,6 +123,7 @@ static void alignment(void)
 /* ---- canonical addresses ---- */
 GUEST(g_c_load, "mov (%rdi), %al; " STOP);
 GUEST(g_c_end, "mov -4(%rdi), %rax; " STOP);
+GUEST(g_c_rmw, "lock addq $1, -4(%rdi); " STOP);
 GUEST(g_c_rbp, "mov %rdi, %rbp; mov (%rbp), %al; " STOP);
 GUEST(g_c_rsp, "mov %rdi, %rsp; mov 8(%rsp), %al; " STOP);
 GUEST(g_c_push, "mov %rdi, %rsp; push %rax; " STOP);
@@ -145,6 +146,8 @@ static void canonicals(void)
     uint64_t hole = 0x800000000000;
     canonical(g_c_load, hole + 8, 13, "load, #GP");
     canonical(g_c_load, 0xffff7fffffffffff, 13, "load below the upper half, #GP");
+    canonical(g_c_end, hole, 13, "load that ends in the hole: before the page fault of its first page");
+    canonical(g_c_rmw, hole, 13, "LOCK the same");
     canonical(g_c_rbp, hole, 12, "by RBP, #SS");
     canonical(g_c_rsp, hole, 12, "by RSP, #SS");
     canonical(g_c_push, hole + 0x100, 12, "PUSH, #SS");

@@ -239,6 +239,22 @@ static void odd_tables(void)
     rig.page->map.seq += 2;
 }
 
+/* The A20 gate masks the addresses of tables like all others. */
+static void a20(void)
+{
+    four_level(FRAME | 7);
+    memset(rig.ram, 0, 0x6000);
+    memset(rig.ram + T1, 0, 0x6000);
+    put8(0, T2 | 7);
+    put8(0x1000, T3 | 7);
+    put8(0x2000, T4 | 7);
+    put8(0x3040, FRAME | 7);
+    is(walk(VA4, MMU_READ, CTX_USER), 4, "A20 open: tables above 1 MiB");
+    mmio_a20_set(&rig.mem, false);
+    ok(walk(VA4, MMU_WRITE, CTX_USER) == OK && (get8(0x3040) & 0x60) == 0x60, "A20 closed: they wrap, A and D too");
+    mmio_a20_set(&rig.mem, true);
+}
+
 /* ---- control registers ---- */
 static void control(void)
 {
@@ -285,6 +301,7 @@ int main(void)
     keys();
     five_level();
     odd_tables();
+    a20();
     control();
     return ctest_done();
 }
