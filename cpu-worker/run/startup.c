@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include "cpu-worker/helpers/simd.h"
+#include "cpu-worker/interp/cpuid.h"
 #include "cpu-worker/run/run.h"
 
 #define CR0_CD_NW 0x60000000ull
@@ -36,7 +37,6 @@ void startup_state_reset(struct abi_vcpu_state *s, bool power_on)
     if (power_on)
         power_on_state(s);
     memset(s->gpr, 0, sizeof(s->gpr));
-    s->gpr[2] = 0x600; /* EDX: family */
     s->rip = 0xfff0;
     s->rflags = 2;
     for (unsigned i = 0; i < ABI_SEGS; i++)
@@ -62,6 +62,7 @@ void startup_take(struct cpu *c)
         simd_state_save(c);
         cpu_state_save(c);
         startup_state_reset(c->s, false);
+        c->s->gpr[2] = cpuid_signature(&c->model); /* EDX */
     }
     if ((what & ABI_LAPIC_SIPI) && c->s->wait_sipi) {
         c->s->wait_sipi = 0;
