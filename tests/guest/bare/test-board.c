@@ -61,6 +61,7 @@ static void interrupts(void)
     check("rep-interrupted", RUN(rep_long, LONG0), 0x61);
     check("rep-interrupted-inside", ctx->gpr[RDI] + ctx->gpr[RCX], 0x800000);
     check("rep-rip-on-instruction", OFF, 16);
+    check("rep-rf-pushed", ctx->rflags & 0x10000, 0x10000); /* SDM 3, 17.3.1.1 */
     APIC[0xb0 / 4] = 0;
     APIC[0x320 / 4] = 0x10000;
 }

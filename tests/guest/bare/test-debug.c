@@ -14,6 +14,7 @@ SNIP(64, mov_dr4, "mov %dr4, %rax; nop");
 SNIP(64, put_dr7, "mov %rbx, %dr7; mov $0x400, %eax; mov %rax, %dr7");
 SNIP(64, jumps, "nop; nop; jmp 1f; nop; 1: nop; nop");
 SNIP(64, syscall_tf, "syscall; nop");
+SNIP(64, ud, "ud2");
 SNIP(64, bp, "int3; nop");
 SNIP(64, into_popf, "push $0x102; popf; nop; nop");
 
@@ -69,7 +70,10 @@ static void breakpoints(void)
     RUN(nops, LONG0);
     check("code-before", at(), 1 << 16 | 1);
     check("code-dr6-b0", dr6_take() & 0x600f, 1);
-    check("code-rf-pushed", ctx->rflags & 0x10000, 0x10000);
+    /* 17.3.1.1: every fault pushes RF as 1, except this one */
+    check("code-rf-pushed", ctx->rflags & 0x10000, 0);
+    RUN(ud, LONG0);
+    check("fault-rf-pushed", ctx->rflags & 0x10000, 0x10000);
     dr_set(0, CODE, 0);
     prepare(LONG0);
     ctx->rflags = 0x10002;
