@@ -156,11 +156,12 @@ void cpu_def_model(const struct cpu_def *d, struct abi_cpu_model *m)
         m->stepping = d->stepping;
         m->level = d->level ? d->level : 1;
         m->xlevel = d->xlevel;
-        strncpy(m->brand, d->brand, sizeof(m->brand) - 1);
+        memcpy(m->brand, d->brand, strnlen(d->brand, sizeof(m->brand)));
         def_features(d, m->feat);
         defaults(m);
     }
-    m->feat[CPUW_1_ECX] |= 1u << 31; /* hypervisor */
+    if (strcmp(d->name, "base"))
+        m->feat[CPUW_1_ECX] |= 1u << 31; /* hypervisor */
 }
 const char *cpu_def_describe(const struct cpu_def *d)
 {

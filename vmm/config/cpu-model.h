@@ -28,6 +28,9 @@ void cpu_model_settle(struct abi_cpu_model *m);
 /* The names in words, separated by spaces, cut at size. */
 void cpu_feature_names(const uint32_t words[ABI_CPU_WORDS], char *buf, size_t size);
 
+/* A -cpu argument to the model it defines, features not carried included. 0, or -1 with one line in err. */
+int cpu_model_read(const char *arg, struct abi_cpu_model *m, char *err, size_t errlen);
+
 /* The processor of a finished plan. */
 void plan_cpu_model(const struct plan *p, struct abi_cpu_model *m);
 

@@ -212,31 +212,50 @@ static int missing_report(struct parse *c, const struct cpu_line *l, const char 
         parse_warn(c, "-cpu %s: left out, because not carried on this host: %s", name, names);
     return 0;
 }
-static int model_find(struct parse *c, struct cpu_line *l, const char *name)
+/* The model with its properties applied, features not carried included. name: the model's, as written. */
+static int line_read(struct parse *c, struct cpu_line *l, const char *arg, char *name, size_t size)
 {
-    const struct cpu_def *def = cpu_def_find(name);
+    static struct optlist words; /* too large for the stack; one thread reads command lines */
+    const struct cpu_def *def;
+
+    if (optlist_split(c, &words, arg, "") || !words.n ||
+        opt_copy(c, "model", words.kv[0].val, name, size))
+        return -1;
+    def = cpu_def_find(name);
     if (!def)
         return parse_fail(c, "unable to find CPU model '%s' ('-cpu help' lists them)", name);
     cpu_def_model(def, &l->m);
-    return opt_copy(c, "model", name, c->p->cpu, sizeof(c->p->cpu));
+    for (unsigned i = 1; i < words.n; i++)
+        if (property(c, l, words.kv[i].key, words.kv[i].val))
+            return -1;
+    for (unsigned w = 0; w < ABI_CPU_WORDS; w++)
+        l->m.feat[w] = (l->m.feat[w] | l->plus[w]) & ~l->minus[w];
+    return 0;
+}
+int cpu_model_read(const char *arg, struct abi_cpu_model *m, char *err, size_t errlen)
+{
+    static struct parse c;
+    struct cpu_line l = {.check = false};
+    char name[64];
+
+    c = (struct parse){.out = stdout, .err = err, .errlen = errlen, .opt = "cpu"};
+    err[0] = 0;
+    if (line_read(&c, &l, arg, name, sizeof(name)))
+        return -1;
+    *m = l.m;
+    return 0;
 }
 
 int set_cpu(struct parse *c, const char *arg)
 {
-    static struct optlist words; /* too large for the stack; the parser runs once, in one thread */
     struct cpu_line l = {.check = true};
 
     if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
         list_models(c->out);
         return 1;
     }
-    if (optlist_split(c, &words, arg, "") || !words.n || model_find(c, &l, words.kv[0].val))
+    if (line_read(c, &l, arg, c->p->cpu, sizeof(c->p->cpu)))
         return -1;
-    for (unsigned i = 1; i < words.n; i++)
-        if (property(c, &l, words.kv[i].key, words.kv[i].val))
-            return -1;
-    for (unsigned w = 0; w < ABI_CPU_WORDS; w++)
-        l.m.feat[w] = (l.m.feat[w] | l.plus[w]) & ~l.minus[w];
     if (missing_report(c, &l, c->p->cpu))
         return -1;
     cpu_model_settle(&l.m);

@@ -10,6 +10,10 @@
 
 int query_block(struct qmp_call *c);
 int query_chardev(struct qmp_call *c);
+/* qmp-cpu.c */
+int query_cpu_definitions(struct qmp_call *c);
+int query_cpu_model_expansion(struct qmp_call *c);
+/* qmp-query.c */
 int query_cpus_fast(struct qmp_call *c);
 int query_kvm(struct qmp_call *c);
 int query_name(struct qmp_call *c);
