@@ -11,6 +11,7 @@
 #include "vmm/config/plan.h"
 
 static struct plan plan;
+static const char *initrd; /* for the next try() */
 static char dir[] = "/tmp/bulkhead-open-XXXXXX";
 static int failed, stderr_copy;
 
@@ -39,6 +40,10 @@ static int try(const char *drive, const char *kernel, const char *pidfile, char 
     if (drive) {
         argv[argc++] = (char *)"-drive";
         argv[argc++] = (char *)drive;
+    }
+    if (initrd) {
+        argv[argc++] = (char *)"-initrd";
+        argv[argc++] = (char *)initrd;
     }
     if (pidfile) {
         argv[argc++] = (char *)"-pidfile";
@@ -113,8 +118,32 @@ static void test_bad(void)
         refused("file=secret,if=virtio", "k", "-drive file=secret: cannot open: Permission denied");
 }
 
+/* -initrd is one file for Linux, a list for a kernel with a Multiboot header. */
+static void test_modules(void)
+{
+    char err[512];
+
+    initrd = "raw x,,y,a,,b";
+    check(!try(NULL, "mb", NULL, err, sizeof(err)) && plan.n_module == 2 && plan.initrd_fd < 0 &&
+              !strcmp(plan.module[0].text, "raw x,y") && !strcmp(plan.module[1].text, "a,b"),
+          "modules with arguments and commas");
+    initrd = "raw,nope";
+    refused(NULL, "mb", "-initrd nope: cannot open: No such file or directory");
+    initrd = "raw, ";
+    refused(NULL, "mb", "-initrd raw, : a module's file name is empty");
+    initrd = "raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw";
+    refused(NULL, "mb",
+            "-initrd raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw,raw: too many "
+            "modules (limit 16)");
+    initrd = "a,b";
+    check(!try(NULL, "k", NULL, err, sizeof(err)) && plan.initrd_fd >= 0 && !plan.n_module,
+          "a comma is part of the name for any other kernel");
+    initrd = NULL;
+}
+
 int main(void)
 {
+    static const uint32_t multiboot[3] = {0x1badb002, 0, 0u - 0x1badb002u};
     static const char vdi[68] = {[64] = 0x7f, 0x10, (char)0xda, (char)0xbe};
     char command[64];
 
@@ -123,6 +152,8 @@ int main(void)
         return 1;
     make("k", "kernel", 6);
     make("raw", "raw", 3);
+    make("mb", (const char *)multiboot, sizeof(multiboot));
+    make("a,b", "x", 1);
     make("qcow2", "QFI\xfb\0\0\0\3", 8);
     make("vdi", vdi, sizeof(vdi));
     make("secret", "x", 1);
@@ -132,6 +163,7 @@ int main(void)
     mkfifo("fifo", 0644);
     test_good();
     test_bad();
+    test_modules();
     snprintf(command, sizeof(command), "rm -rf %s", dir);
     return system(command) || failed;
 }
