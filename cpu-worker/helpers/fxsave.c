@@ -4,6 +4,7 @@
  * lies in one page, as a kernel's context switch has it. Must never commit a part of an image that
  * faults.
  */
+#include "cpu-worker/helpers/xsave.h"
 #include "cpu-worker/helpers/x87-op.h"
 
 #define IMAGE_ST  32
@@ -69,7 +70,7 @@ static uint16_t long_tags(uint8_t t)
 }
 
 /* AMD processors save pointers only beside a pending exception, else zeros (APM 4, FXSAVE). */
-static void put_pointers(const struct cpu *c, const struct op *o, uint8_t *p)
+static void put_pointers(const struct cpu *c, bool wide, uint8_t *p)
 {
     const struct abi_vcpu_state *s = c->s;
     if (c->vendor == ABI_CPU_AMD && !(s->fsw & 0x80)) {
@@ -77,54 +78,77 @@ static void put_pointers(const struct cpu *c, const struct op *o, uint8_t *p)
         return;
     }
     put16(p + 6, s->fop & 0x7ff);
-    put64(p + 8, o->src ? s->fip : (uint32_t)s->fip | (uint64_t)s->fcs << 32);
-    put64(p + 16, o->src ? s->fdp : (uint32_t)s->fdp | (uint64_t)s->fds << 32);
+    put64(p + 8, wide ? s->fip : (uint32_t)s->fip | (uint64_t)s->fcs << 32);
+    put64(p + 16, wide ? s->fdp : (uint32_t)s->fdp | (uint64_t)s->fds << 32);
 }
 
-/* aux: number of XMM registers; src: 1 = the REX.W layout of the pointers */
-static void image_write(struct cpu *c, const struct op *o, uint8_t *p)
+void fxsave_put_x87(const struct cpu *c, bool wide, uint8_t *p)
 {
-    struct abi_vcpu_state *s = c->s;
+    const struct abi_vcpu_state *s = c->s;
 
     put16(p, s->fcw);
     put16(p + 2, s->fsw);
     put16(p + 4, short_tags(s->ftw));
-    put_pointers(c, o, p);
-    put32(p + 24, simd_mxcsr(c));
-    put32(p + 28, simd_mxcsr_mask());
+    put_pointers(c, wide, p);
     for (unsigned i = 0; i < 8; i++) {
         unsigned n = x87_phys(s, i);
         put64(p + IMAGE_ST + 16 * i, s->fpr[n].mant);
         put64(p + IMAGE_ST + 16 * i + 8, s->fpr[n].se);
     }
-    for (unsigned i = 0; i < o->aux; i++)
-        memcpy(p + IMAGE_XMM + 16 * i, s->ymm[i], 16);
 }
 
-static void image_read(struct cpu *c, const struct op *o, const uint8_t *p)
+void fxsave_put_mxcsr(struct cpu *c, uint8_t *p)
+{
+    put32(p + 24, simd_mxcsr(c));
+    put32(p + 28, simd_mxcsr_mask());
+}
+
+void fxsave_put_xmm(const struct cpu *c, unsigned count, uint8_t *p)
+{
+    for (unsigned i = 0; i < count; i++)
+        memcpy(p + IMAGE_XMM + 16 * i, c->s->ymm[i], 16);
+}
+
+void fxsave_get_x87(struct cpu *c, bool wide, const uint8_t *p)
 {
     struct abi_vcpu_state *s = c->s;
 
     s->fsw = get16(p + 2);
     s->ftw = long_tags(p[4]);
     s->fop = get16(p + 6) & 0x7ff;
-    s->fip = o->src ? canonical(get64(p + 8)) : get32(p + 8);
-    s->fdp = o->src ? canonical(get64(p + 16)) : get32(p + 16);
-    if (!o->src) {
-        s->fcs = get16(p + 12);
-        s->fds = get16(p + 20);
-    }
+    s->fip = wide ? canonical(get64(p + 8)) : get32(p + 8);
+    s->fdp = wide ? canonical(get64(p + 16)) : get32(p + 16);
+    s->fcs = wide ? s->fcs : get16(p + 12);
+    s->fds = wide ? s->fds : get16(p + 20);
     s->fcw = (get16(p) & 0x1f3f) | 0x40;
     x87_update_es(s);
     x87_host_clear();
-    simd_set_mxcsr(c, get32(p + 24));
     for (unsigned i = 0; i < 8; i++) {
         unsigned n = x87_phys(s, i);
         s->fpr[n].mant = get64(p + IMAGE_ST + 16 * i);
         s->fpr[n].se = get16(p + IMAGE_ST + 16 * i + 8);
     }
-    for (unsigned i = 0; i < o->aux; i++)
-        memcpy(s->ymm[i], p + IMAGE_XMM + 16 * i, 16);
+}
+
+void fxsave_get_xmm(struct cpu *c, unsigned count, const uint8_t *p)
+{
+    for (unsigned i = 0; i < count; i++)
+        memcpy(c->s->ymm[i], p + IMAGE_XMM + 16 * i, 16);
+}
+
+/* aux: number of XMM registers; src: 1 = the REX.W layout of the pointers */
+static void image_write(struct cpu *c, const struct op *o, uint8_t *p)
+{
+    fxsave_put_x87(c, o->src, p);
+    fxsave_put_mxcsr(c, p);
+    fxsave_put_xmm(c, o->aux, p);
+}
+
+static void image_read(struct cpu *c, const struct op *o, const uint8_t *p)
+{
+    fxsave_get_x87(c, o->src, p);
+    simd_set_mxcsr(c, get32(p + 24));
+    fxsave_get_xmm(c, o->aux, p);
 }
 
 /* The processor leaves what follows the last XMM register alone. */

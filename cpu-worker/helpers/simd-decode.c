@@ -131,6 +131,8 @@ bool simd_decode(struct op *o, const ZydisDecodedInstruction *in, const ZydisDec
         return true;
     if (d.mn == ZYDIS_MNEMONIC_LDMXCSR || d.mn == ZYDIS_MNEMONIC_STMXCSR)
         return fxsave_decode(o, &d) && gate_sse(o, mode);
+    if (xsave_decode(o, &d)) /* has rules of its own */
+        return true;
     if (fxsave_decode(o, &d))
         return gate_x87(o, mode);
     if ((d.mmx || d.mn == ZYDIS_MNEMONIC_EMMS) && (mmx_int_decode(o, &d) || mmx_move_decode(o, &d)))

@@ -174,6 +174,7 @@ bool crypto_decode(struct op *o, const struct simd_in *d);
 bool mmx_int_decode(struct op *o, const struct simd_in *d);
 bool mmx_move_decode(struct op *o, const struct simd_in *d);
 bool cache_decode(struct op *o, const struct simd_in *d);
+bool xsave_decode(struct op *o, const struct simd_in *d);
 bool fxsave_decode(struct op *o, const struct simd_in *d);
 bool x87_decode(struct op *o, const struct simd_in *d);
 bool vex_decode(struct op *o, struct simd_in *d);

@@ -118,6 +118,11 @@ static struct leaf basic(struct cpu *c, uint32_t leaf, uint32_t sub)
         return topology(c, sub, false);
     case 0x1f:
         return c->model.dies > 1 ? topology(c, sub, true) : (struct leaf){0};
+    case 0xd: {
+        struct leaf l;
+        xcr_cpuid(c, sub, (uint32_t *)&l);
+        return l;
+    }
     default:
         return (struct leaf){0};
     }

@@ -114,6 +114,7 @@ static bool harmless(struct decoding *d)
         o->dst = decode_gpr(d->ops[0].reg.value);
         o->fn = op_rdpid;
         break;
+    case M(XGETBV): o->fn = op_xgetbv; break;
     case M(RDPMC): o->fn = op_rdpmc; break;
     case M(SGDT): o->fn = op_sgdt; break;
     case M(SIDT): o->fn = op_sidt; break;
@@ -170,6 +171,7 @@ bool decode_system(struct decoding *d, bool *end)
     case M(OUT): port_io(d, false); break;
     case M(HLT): o->fn = op_hlt; break;
     case M(SERIALIZE): o->fn = op_serialize; break;
+    case M(XSETBV): o->fn = op_xsetbv; break;
     case M(RDMSR): o->fn = op_rdmsr; break;
     case M(WRMSR): o->fn = op_wrmsr; break;
     case M(CLTS): o->fn = op_clts; break;

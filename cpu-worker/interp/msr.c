@@ -93,6 +93,9 @@ bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
     case 0x48:
         *v = c->s->spec_ctrl;
         return true;
+    case 0xda0: /* IA32_XSS: no supervisor components */
+        *v = 0;
+        return cpu_has(c, FEAT_XSAVES);
     default:
         return chipset_msr_read(c->chipset, c->index, msr, v);
     }
@@ -153,6 +156,8 @@ bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
         return true;
     case 0x49: /* IBPB: no predictor to flush */
         return !(v & ~1ull);
+    case 0xda0:
+        return cpu_has(c, FEAT_XSAVES) && !v;
     case 0x1b: /* the APIC page may cover RAM, and may have moved */
         if (!chipset_msr_write(c->chipset, c->index, msr, v))
             return false;

@@ -4,6 +4,7 @@
  * is derived from it: flags, mode word, jump cache key.
  */
 #include <string.h>
+#include "cpu-worker/helpers/xsave.h"
 #include "cpu-worker/interp/segment.h"
 #include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
@@ -66,6 +67,8 @@ void cpu_state_load(struct cpu *c)
         c->cpl = 0;
     c->exc.vector = -1;
     c->delivering = c->shutdown = false;
+    if (!xsave_xcr0_valid(c, c->s->xcr0))
+        c->s->xcr0 = XSAVE_X87; /* as at reset */
     seg_sync(c);
     cpu_mode_update(c);
     debug_update(c);

@@ -77,7 +77,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(TM2, 1_ECX, 8, NONE, "tm2", NULL)                                                            \
     F(SSSE3, 1_ECX, 9, HOST, "ssse3", NULL)                                                        \
     F(CID, 1_ECX, 10, NONE, "cid", NULL)                                                           \
-    F(FMA, 1_ECX, 12, NONE, "fma", NULL)                                                           \
+    F(FMA, 1_ECX, 12, HOST, "fma", NULL)                                                           \
     F(CX16, 1_ECX, 13, HOST, "cx16", NULL)                                                         \
     F(XTPR, 1_ECX, 14, NONE, "xtpr", NULL)                                                         \
     F(PDCM, 1_ECX, 15, NONE, "pdcm", NULL)                                                         \
@@ -90,9 +90,9 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(POPCNT, 1_ECX, 23, HOST, "popcnt", NULL)                                                     \
     F(TSC_DEADLINE, 1_ECX, 24, OWN, "tsc-deadline", NULL)                                          \
     F(AES, 1_ECX, 25, HOST, "aes", NULL)                                                           \
-    F(XSAVE, 1_ECX, 26, NONE, "xsave", NULL)                                                       \
-    F(AVX, 1_ECX, 28, NONE, "avx", NULL)                                                           \
-    F(F16C, 1_ECX, 29, NONE, "f16c", NULL)                                                         \
+    F(XSAVE, 1_ECX, 26, OWN, "xsave", NULL)                                                        \
+    F(AVX, 1_ECX, 28, HOST, "avx", NULL)                                                           \
+    F(F16C, 1_ECX, 29, HOST, "f16c", NULL)                                                         \
     F(RDRAND, 1_ECX, 30, HOST, "rdrand", NULL)                                                     \
     F(HYPERVISOR, 1_ECX, 31, OWN, "hypervisor", NULL)
 
@@ -102,7 +102,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(SGX, 7_EBX, 2, NONE, "sgx", NULL)                                                            \
     F(BMI1, 7_EBX, 3, HOST, "bmi1", NULL)                                                          \
     F(HLE, 7_EBX, 4, NONE, "hle", NULL)                                                            \
-    F(AVX2, 7_EBX, 5, NONE, "avx2", NULL)                                                          \
+    F(AVX2, 7_EBX, 5, HOST, "avx2", NULL)                                                          \
     F(SMEP, 7_EBX, 7, OWN, "smep", NULL)                                                           \
     F(BMI2, 7_EBX, 8, HOST, "bmi2", NULL)                                                          \
     F(ERMS, 7_EBX, 9, OWN, "erms", NULL)                                                           \
@@ -131,8 +131,8 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(WAITPKG, 7_ECX, 5, NONE, "waitpkg", NULL)                                                    \
     F(AVX512VBMI2, 7_ECX, 6, NONE, "avx512vbmi2", NULL)                                            \
     F(GFNI, 7_ECX, 8, NONE, "gfni", NULL)                                                          \
-    F(VAES, 7_ECX, 9, NONE, "vaes", NULL)                                                          \
-    F(VPCLMULQDQ, 7_ECX, 10, NONE, "vpclmulqdq", NULL)                                             \
+    F(VAES, 7_ECX, 9, HOST, "vaes", NULL)                                                          \
+    F(VPCLMULQDQ, 7_ECX, 10, HOST, "vpclmulqdq", NULL)                                             \
     F(AVX512VNNI, 7_ECX, 11, NONE, "avx512vnni", NULL)                                             \
     F(AVX512BITALG, 7_ECX, 12, NONE, "avx512bitalg", NULL)                                         \
     F(AVX512_VPOPCNTDQ, 7_ECX, 14, NONE, "avx512-vpopcntdq", NULL)                                 \
@@ -163,10 +163,10 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(SSBD, 7_EDX, 31, OWN, "ssbd", NULL)                                                          \
     F(AVX_VNNI, 71_EAX, 4, NONE, "avx-vnni", NULL)                                                 \
     F(AVX512_BF16, 71_EAX, 5, NONE, "avx512-bf16", NULL)                                           \
-    F(XSAVEOPT, D1_EAX, 0, NONE, "xsaveopt", NULL)                                                 \
-    F(XSAVEC, D1_EAX, 1, NONE, "xsavec", NULL)                                                     \
-    F(XGETBV1, D1_EAX, 2, NONE, "xgetbv1", NULL)                                                   \
-    F(XSAVES, D1_EAX, 3, NONE, "xsaves", NULL)                                                     \
+    F(XSAVEOPT, D1_EAX, 0, OWN, "xsaveopt", NULL)                                                  \
+    F(XSAVEC, D1_EAX, 1, OWN, "xsavec", NULL)                                                      \
+    F(XGETBV1, D1_EAX, 2, OWN, "xgetbv1", NULL)                                                    \
+    F(XSAVES, D1_EAX, 3, OWN, "xsaves", NULL)                                                      \
     F(XFD, D1_EAX, 4, NONE, "xfd", NULL)                                                           \
     F(ARAT, 6_EAX, 2, OWN, "arat", NULL)
 

@@ -101,6 +101,7 @@ void emu_init(void)
     memset(state, 0, 4096);
     cpu->s = state;
     cpu->vendor = host_is_amd() ? ABI_CPU_AMD : ABI_CPU_INTEL;
+    memset(cpu->feat, 0xff, sizeof(cpu->feat));
     state->xcr0 = 7;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 }
@@ -177,7 +178,7 @@ static void load(const struct machine *m)
     state->fdp = f->fdp;
     state->mxcsr = f->mxcsr;
     state->cr0 = 0x80000033;
-    state->cr4 = 0x600;
+    state->cr4 = 0x40600;
     for (unsigned i = 0; i < 16; i++) {
         memcpy(state->ymm[i], f->xmm[i], 16);
         memcpy(state->ymm[i] + 16, m->high[i], 16);

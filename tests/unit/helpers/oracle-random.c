@@ -188,5 +188,5 @@ void rnd_machine(struct machine *m, bool unmasked, bool controls)
     m->gpr[4] = 0;
     m->rflags = 0x202 | (rnd() & 0x8d5);
     m->vector = -1;
-    rnd_fill(mem + ORACLE_MEM / 2 - 64, 64 + 576); /* what an instruction can reach */
+    rnd_fill(mem + ORACLE_MEM / 2 - 64, 64 + 1024); /* what an instruction can reach */
 }

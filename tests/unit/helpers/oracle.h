@@ -42,6 +42,8 @@ struct insn {
     unsigned len;
     unsigned skip_from, skip_to; /* bytes of the memory operand that are not compared */
     unsigned vsib;               /* index register of a gather + 1, 0 if it is none */
+    void (*prepare)(uint8_t *p); /* of an image at [RSI + prepare_at], whose masks are RAX and RDX */
+    unsigned prepare_at;
     bool fix_mxcsr;              /* the memory operand is an FXSAVE image */
 };
 
@@ -69,6 +71,7 @@ void encode_x87(void (*fn)(struct insn *));
 void encode_vex(void (*fn)(struct insn *));
 void encode_vex_immediates(void (*fn)(struct insn *));
 bool host_is_amd(void);
+bool host_has_xsavec(void);
 
 uint64_t rnd(void);
 void rnd_seed(uint64_t seed);

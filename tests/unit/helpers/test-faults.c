@@ -27,21 +27,21 @@ struct gate {
 };
 
 static const struct gate gates[] = {
-    {"paddb xmm", {{0x66, 0x0f, 0xfc, 0xc1}, 4, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
-    {"addps", {{0x0f, 0x58, 0xc1}, 3, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
-    {"cvtpi2ps mm", {{0x0f, 0x2a, 0xc1}, 3, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
-    {"stmxcsr (not run)", {{0x0f, 0xae, 0x5e, 0x10}, 4, 0, 0, 0, 0}, -3, VEC_UD, VEC_NM, VEC_UD},
-    {"paddb mm", {{0x0f, 0xfc, 0xc1}, 3, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, -1},
-    {"pshufw mm", {{0x0f, 0x70, 0xc1, 0x1b}, 4, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, -1},
-    {"emms", {{0x0f, 0x77}, 2, 0, 0, 0, 0}, -1, VEC_UD, VEC_NM, -1},
-    {"fld1", {{0xd9, 0xe8}, 2, 0, 0, 0, 0}, -1, VEC_NM, VEC_NM, -1},
-    {"fninit", {{0xdb, 0xe3}, 2, 0, 0, 0, 0}, -1, VEC_NM, VEC_NM, -1},
-    {"fxsave (not run)", {{0x0f, 0xae, 0x46, 0x10}, 4, 0, 0, 0, 0}, -3, VEC_NM, VEC_NM, -3},
-    {"sfence", {{0x0f, 0xae, 0xf8}, 3, 0, 0, 0, 0}, -1, -1, -1, -1},
-    {"crc32", {{0xf2, 0x0f, 0x38, 0xf0, 0xc1}, 5, 0, 0, 0, 0}, -1, -1, -1, -1},
-    {"3dnow pfadd", {{0x0f, 0x0f, 0xc1, 0x9e}, 4, 0, 0, 0, 0}, -2, -2, -2, -2},
-    {"addsubps is not movsb", {{0xa4}, 1, 0, 0, 0, 0}, -2, -2, -2, -2},
-    {"string movsd", {{0xa5}, 1, 0, 0, 0, 0}, -2, -2, -2, -2},
+    {"paddb xmm", {{0x66, 0x0f, 0xfc, 0xc1}, 4, 0, 0, 0, NULL, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
+    {"addps", {{0x0f, 0x58, 0xc1}, 3, 0, 0, 0, NULL, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
+    {"cvtpi2ps mm", {{0x0f, 0x2a, 0xc1}, 3, 0, 0, 0, NULL, 0, 0}, -1, VEC_UD, VEC_NM, VEC_UD},
+    {"stmxcsr (not run)", {{0x0f, 0xae, 0x5e, 0x10}, 4, 0, 0, 0, NULL, 0, 0}, -3, VEC_UD, VEC_NM, VEC_UD},
+    {"paddb mm", {{0x0f, 0xfc, 0xc1}, 3, 0, 0, 0, NULL, 0, 0}, -1, VEC_UD, VEC_NM, -1},
+    {"pshufw mm", {{0x0f, 0x70, 0xc1, 0x1b}, 4, 0, 0, 0, NULL, 0, 0}, -1, VEC_UD, VEC_NM, -1},
+    {"emms", {{0x0f, 0x77}, 2, 0, 0, 0, NULL, 0, 0}, -1, VEC_UD, VEC_NM, -1},
+    {"fld1", {{0xd9, 0xe8}, 2, 0, 0, 0, NULL, 0, 0}, -1, VEC_NM, VEC_NM, -1},
+    {"fninit", {{0xdb, 0xe3}, 2, 0, 0, 0, NULL, 0, 0}, -1, VEC_NM, VEC_NM, -1},
+    {"fxsave (not run)", {{0x0f, 0xae, 0x46, 0x10}, 4, 0, 0, 0, NULL, 0, 0}, -3, VEC_NM, VEC_NM, -3},
+    {"sfence", {{0x0f, 0xae, 0xf8}, 3, 0, 0, 0, NULL, 0, 0}, -1, -1, -1, -1},
+    {"crc32", {{0xf2, 0x0f, 0x38, 0xf0, 0xc1}, 5, 0, 0, 0, NULL, 0, 0}, -1, -1, -1, -1},
+    {"3dnow pfadd", {{0x0f, 0x0f, 0xc1, 0x9e}, 4, 0, 0, 0, NULL, 0, 0}, -2, -2, -2, -2},
+    {"addsubps is not movsb", {{0xa4}, 1, 0, 0, 0, NULL, 0, 0}, -2, -2, -2, -2},
+    {"string movsd", {{0xa5}, 1, 0, 0, 0, NULL, 0, 0}, -2, -2, -2, -2},
 };
 
 /* AVX asks XCR0 and CR0.TS, not CR0.EM or CR4.OSFXSR; and there is none outside protected mode. */
