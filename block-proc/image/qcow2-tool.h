@@ -31,6 +31,18 @@ int qcow2_check(struct img *img, struct qcow2_check *c, bool fix_leaks, bool fix
 /* One whole cluster at off, written compressed where that saves room. */
 int qcow2_write_packed(struct img *img, const uint8_t *data, uint64_t off, struct img_io *io);
 
+struct qcow2_snapshot {
+    char id[64], name[256];
+    uint64_t l1_offset, state_size, disk_size, clock_ns, icount;
+    uint32_t l1_size, date_s, date_ns;
+};
+/* *list: n of them and room for one more, to be freed. All return 0 or -errno; which = id or name,
+ * -ENOENT: there is none. The image is quiet. */
+int qcow2_snapshots(struct img *img, struct qcow2_snapshot **list, unsigned *n, struct img_io *io);
+int qcow2_snapshot_create(struct img *img, const char *name, struct img_io *io);
+int qcow2_snapshot_apply(struct img *img, const char *which, struct img_io *io);
+int qcow2_snapshot_delete(struct img *img, const char *which, struct img_io *io);
+
 struct qcow2_about { /* for info */
     unsigned refcount_bits;
     bool v3, lazy, zstd, corrupt, dirty;

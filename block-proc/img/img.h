@@ -62,5 +62,9 @@ int cmd_convert(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_resize(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
+/* The list as info and snapshot -l print it; nothing when there is none. */
+void tool_snapshots_human(struct tool_chain *c, unsigned at);
+void tool_snapshots_json(struct tool_chain *c, unsigned at, const char *in);
 
 #endif

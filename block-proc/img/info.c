@@ -31,8 +31,9 @@ static const char *full_backing(const struct img *img, char buf[2 * IMG_NAME_MAX
     return buf;
 }
 
-static void info_human(const struct img *img)
+static void info_human(unsigned at)
 {
+    const struct img *img = &chain.img[at];
     char a[32], b[32], full[2 * IMG_NAME_MAX];
     struct qcow2_about q;
     printf("image: %s\nfile format: %s\nvirtual size: %s (%llu bytes)\ndisk size: %s\n", img->name,
@@ -53,6 +54,7 @@ static void info_human(const struct img *img)
     }
     if (img->backing_fmt[0])
         printf("backing file format: %s\n", img->backing_fmt);
+    tool_snapshots_human(&chain, at);
     printf("Format specific information:\n    compat: %s\n    compression type: %s\n", q.v3 ? "1.1" : "0.10",
            q.zstd ? "zstd" : "zlib");
     if (q.v3)
@@ -85,11 +87,13 @@ static void json_text(const char *in, const char *key, const char *val)
     printf(",\n");
 }
 
-static void info_json(const struct img *img, const char *in)
+static void info_json(unsigned at, const char *in)
 {
+    const struct img *img = &chain.img[at];
     char full[2 * IMG_NAME_MAX];
     struct qcow2_about q = {0};
     printf("%s{\n", in);
+    tool_snapshots_json(&chain, at, in);
     if (img->backing_fmt[0])
         json_text(in, "backing-filename-format", img->backing_fmt);
     printf("%s    \"virtual-size\": %llu,\n", in, (unsigned long long)img->size);
@@ -164,9 +168,9 @@ int cmd_info(int argc, char **argv)
         if (i)
             printf(a.json ? ",\n" : "\n");
         if (a.json)
-            info_json(&chain.img[i], a.whole ? "    " : "");
+            info_json(i, a.whole ? "    " : "");
         else
-            info_human(&chain.img[i]);
+            info_human(i);
     }
     if (a.json)
         printf(a.whole ? "\n]\n" : "\n");

@@ -30,9 +30,11 @@ static const struct command {
     {"map", cmd_map, "[-f fmt] [--start-offset=offset] [--max-length=len] [--output=human|json] [-U] filename",
      "where in which file the data lies"},
     {"resize", cmd_resize, "[-f fmt] [-q] [--shrink] filename [+|-]size", "change the size of a disk"},
+    {"snapshot", cmd_snapshot, "[-U] [-q] [-f fmt] [-l|-a snapshot|-c snapshot|-d snapshot] filename",
+     "internal snapshots of a qcow2 image: list, go back to, make, delete"},
     {"amend", NULL, NULL, NULL},   {"bench", NULL, NULL, NULL},   {"bitmap", NULL, NULL, NULL},
     {"commit", NULL, NULL, NULL},  {"dd", NULL, NULL, NULL},      {"measure", NULL, NULL, NULL},
-    {"rebase", NULL, NULL, NULL},  {"snapshot", NULL, NULL, NULL},
+    {"rebase", NULL, NULL, NULL},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

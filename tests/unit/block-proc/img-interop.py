@@ -158,8 +158,45 @@ def existing_target_and_map():
     assert open("full.raw", "rb").read() == open("r.raw", "rb").read()
 
 
+@in_temp
+def snapshots_both_ways():
+    """Each tool makes, goes back to and deletes what the other made; the disk is what it was then."""
+    rng = random.Random(9)
+    for o in ("cluster_size=64k", "cluster_size=512", "compat=0.10", "refcount_bits=8,cluster_size=4k"):
+        run(THEIRS, "create", "-q", "-f", "qcow2", "-o", o, "s.qcow2", "8M")
+        states = {}
+        for i in range(6):
+            tool, other = (OURS, THEIRS) if i % 2 else (THEIRS, OURS)
+            run("qemu-io", "-f", "qcow2", "s.qcow2", *[a for _ in range(12) for a in (
+                "-c", f"write -P {rng.randrange(1, 255)} {rng.randrange(0, 15000) * 512} {rng.randrange(1, 300) * 512}")])
+            run(tool, "convert", "-O", "raw", "s.qcow2", "now")
+            states[f"n{i}"] = open("now", "rb").read()
+            run(tool, "snapshot", "-c", f"n{i}", "s.qcow2")
+            run(THEIRS, "check", "-q", "s.qcow2")
+            if i % 3 == 2:
+                back = rng.choice(sorted(states))
+                run(other, "snapshot", "-a", back, "s.qcow2")
+                run(THEIRS, "check", "-q", "s.qcow2")
+                run(tool, "convert", "-O", "raw", "s.qcow2", "now")
+                assert open("now", "rb").read() == states[back], (o, i, back)
+                gone = rng.choice(sorted(states))
+                run(tool, "snapshot", "-d", gone, "s.qcow2")
+                del states[gone]
+                run(THEIRS, "check", "-q", "s.qcow2")
+        for form in ("human", "json"):
+            assert run(OURS, "info", "--output", form, "s.qcow2") == run(THEIRS, "info", "--output", form, "s.qcow2")
+        assert run(OURS, "snapshot", "-l", "s.qcow2") == run(THEIRS, "snapshot", "-l", "s.qcow2")
+        for name, data in states.items():
+            run(OURS, "snapshot", "-a", name, "s.qcow2")
+            run(THEIRS, "convert", "-O", "raw", "s.qcow2", "now")
+            assert open("now", "rb").read() == data, (o, name)
+            run(OURS, "snapshot", "-d", name, "s.qcow2")
+            run(THEIRS, "check", "-q", "s.qcow2")
+    run(OURS, "snapshot", "-d", "nothing", "s.qcow2", status=1)
+
+
 def what_is_not_built_is_refused():
-    for command in ("amend", "bench", "bitmap", "commit", "dd", "measure", "rebase", "snapshot"):
+    for command in ("amend", "bench", "bitmap", "commit", "dd", "measure", "rebase"):
         assert "not built" in run(OURS, command, status=1)
     assert "not built" in run(OURS, "create", "-f", "qcow2", "-o", "extended_l2=on", "/nonexistent/x", "1M", status=1)
     assert "Invalid parameter" in run(OURS, "create", "-f", "qcow2", "-o", "foo=1", "/nonexistent/x", "1M", status=1)
@@ -169,4 +206,4 @@ def what_is_not_built_is_refused():
 if __name__ == "__main__":
     tap.main(ours_is_read_by_theirs, theirs_is_read_by_ours, create_says_and_makes_the_same,
              chains_are_followed_by_rule, damage_is_found_and_repaired, resize_and_compare, existing_target_and_map,
-             what_is_not_built_is_refused)
+             snapshots_both_ways, what_is_not_built_is_refused)
