@@ -17,11 +17,20 @@
             WR##N(o->dst, a);                                                                      \
         NEXT();                                                                                    \
     }
+/* Address of the element that is `disp` bytes from the operand. A narrow address is cut off after the sum. */
+static inline uint64_t element_ea(struct cpu *c, const struct op *o, unsigned size, bool write, int64_t disp)
+{
+    if (likely(!o->ea))
+        return op_ea(c, o, size, write) + (uint64_t)disp;
+    struct op at = *o;
+    at.disp = (int32_t)(o->disp + disp);
+    return cpu_ea_slow(c, &at, size, write);
+}
 #define BT_MEM(NAME, INSN, LOCK, SFX, N, ADDR, IDX, WRITE)                                         \
     static OP(NAME)                                                                                \
     {                                                                                              \
         uint32_t f;                                                                                \
-        uint64_t ea = op_ea(c, o, N / 8, WRITE) + (ADDR);                                          \
+        uint64_t ea = element_ea(c, o, N / 8, WRITE, ADDR);                                        \
         T##N i = (T##N)(IDX) & (N - 1), a;                                                         \
         T##N *p = WRITE ? mmu_ptr_rmw(c, o, ea, N / 8) : mmu_ptr_r(c, ea, N / 8);                  \
         if (likely(p)) {                                                                           \

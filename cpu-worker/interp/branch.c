@@ -93,14 +93,19 @@ OP(op_call_r64)
 OP(op_call_m64)
 {
     uint64_t to = mmu_ld64(c, o, op_ea(c, o, 8, false));
+    stk_canonical(c, o, c->gpr[REG_RSP] - 8, 8);
     push64(c, o, NEXT_RIP);
     GOTO_RIP64(to, -8);
 }
-/* Hosts that look at the target before they push: nothing is written when it is not canonical. */
+/* Hosts that look at the target before they push: nothing is written when it is not canonical, but a fault of
+ * the push comes first. */
 static inline void canonical_target(struct cpu *c, const struct op *o, uint64_t to)
 {
-    if (unlikely(!cpu_canonical(c, to)))
-        cpu_raise_err(c, o, VEC_GP, 0);
+    if (likely(cpu_canonical(c, to)))
+        return;
+    stk_canonical(c, o, c->gpr[REG_RSP] - 8, 8);
+    mmu_probe_write(c, o, c->gpr[REG_RSP] - 8, 8);
+    cpu_raise_err(c, o, VEC_GP, 0);
 }
 OP(op_call_r64_early)
 {
@@ -113,6 +118,7 @@ OP(op_call_m64_early)
 {
     uint64_t to = mmu_ld64(c, o, op_ea(c, o, 8, false));
     canonical_target(c, o, to);
+    stk_canonical(c, o, c->gpr[REG_RSP] - 8, 8);
     push64(c, o, NEXT_RIP);
     GOTO_RIP(to);
 }

@@ -29,7 +29,8 @@ OP(op_syscall)
 }
 OP(op_sysret)
 {
-    if (!(c->s->efer & EFER_SCE) || !(c->mode & MODE_64))
+    bool there = c->mode & MODE_64 || (c->vendor == ABI_CPU_AMD && c->cpl);
+    if (!(c->s->efer & EFER_SCE) || !there)
         cpu_raise(c, o, VEC_UD);
     if (c->cpl)
         cpu_raise_err(c, o, VEC_GP, 0);

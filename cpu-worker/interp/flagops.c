@@ -124,11 +124,13 @@ OP(op_das)
 static void adjust_ascii(struct cpu *c, int delta)
 {
     bool adj = (RD8(0) & 0xf) > 9 || (c->fl & FL_AF);
+    uint16_t old = RD16(REG_RAX);
     if (adj)
         WR16(REG_RAX, (T16)(c->gpr[REG_RAX] + (delta > 0 ? 0x106 : -0x106)));
     uint32_t f = fl_of_byte(RD8(0));
-    if (host_is_amd) /* SF and ZF are undefined and always clear there */
-        f &= ~(FL_SF | FL_ZF);
+    if (host_is_amd) /* OF, SF and ZF are undefined, and there those of all of AX */
+        f = (f & ~(FL_SF | FL_ZF)) | (RD16(REG_RAX) & 0x8000 ? FL_SF : 0) | (RD16(REG_RAX) ? 0 : FL_ZF) |
+            adjust_overflow((uint8_t)(old >> 8), RD8(1), delta < 0);
     WR8(0, RD8(0) & 0xf);
     c->fl = f | (adj ? FL_CF | FL_AF : 0);
 }
@@ -164,10 +166,13 @@ OP(op_aad)
 OP(op_bound)
 {
     unsigned n = o->aux / 8;
-    uint64_t ea = op_ea(c, o, n * 2, false);
+    struct op upper = *o;
+    upper.disp += (int32_t)n;
     int64_t v = n == 2 ? (S16)RD16(o->dst) : (S32)RD32(o->dst);
+    uint64_t ea = op_ea(c, o, n, false);
     int64_t lo = n == 2 ? (S16)mmu_ld16(c, o, ea) : (S32)mmu_ld32(c, o, ea);
-    int64_t hi = n == 2 ? (S16)mmu_ld16(c, o, ea + n) : (S32)mmu_ld32(c, o, ea + n);
+    ea = op_ea(c, &upper, n, false);
+    int64_t hi = n == 2 ? (S16)mmu_ld16(c, o, ea) : (S32)mmu_ld32(c, o, ea);
     if (v < lo || v > hi)
         cpu_raise(c, o, VEC_BR);
     NEXT();

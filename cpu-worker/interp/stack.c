@@ -4,6 +4,7 @@
  * mode (aux = operand size in bits). Nothing is committed before the last access that may fault.
  */
 #include "cpu-worker/interp/stack.h"
+#include "cpu-worker/interp/decode.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/interp/segment.h"
@@ -24,6 +25,7 @@ OP(op_push_i64)
 OP(op_push_m64)
 {
     uint64_t v = mmu_ld64(c, o, op_ea(c, o, 8, false));
+    stk_canonical(c, o, c->gpr[REG_RSP] - 8, 8);
     mmu_st64(c, o, c->gpr[REG_RSP] - 8, v);
     c->gpr[REG_RSP] -= 8;
     NEXT();
@@ -126,8 +128,11 @@ OP(op_pusha)
 OP(op_popa)
 {
     uint64_t v[8], sp = c->gpr[REG_RSP];
-    for (int i = 7; i >= 0; i--, sp += o->aux / 8)
+    for (int i = 7; i >= 0; i--, sp += o->aux / 8) {
         v[i] = stk_load_at(c, o, sp, o->aux / 8);
+        if (host_is_amd && i != REG_RSP) /* what was read before a fault stays in the registers */
+            write_gpr(c, (unsigned)i, o->aux, v[i]);
+    }
     for (unsigned i = 0; i < 8; i++)
         if (i != REG_RSP)
             write_gpr(c, i, o->aux, v[i]);

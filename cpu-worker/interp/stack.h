@@ -21,11 +21,20 @@ static inline void stk_set(struct cpu *c, uint64_t sp)
     uint64_t m = stk_mask(c);
     c->gpr[REG_RSP] = m == 0xffff ? (c->gpr[REG_RSP] & ~m) | (sp & m) : sp & m;
 }
+/* An operation with a memory operand of its own names that operand's segment: what it does to the stack
+ * faults as the stack does. */
+static inline void stk_canonical(struct cpu *c, const struct op *o, uint64_t sp, unsigned size)
+{
+    if (unlikely(!cpu_canonical(c, sp) || !cpu_canonical(c, sp + size - 1)))
+        cpu_raise_err(c, o, VEC_SS, 0);
+}
 static inline uint64_t stk_linear(struct cpu *c, const struct op *o, uint64_t off, unsigned size, bool wr)
 {
     off &= stk_mask(c);
-    if (c->mode & MODE_64)
+    if (c->mode & MODE_64) {
+        stk_canonical(c, o, off, size);
         return off;
+    }
     seg_check(c, o, ABI_SS, off, size, wr);
     return (uint32_t)(c->segbase[ABI_SS] + off);
 }

@@ -5,6 +5,7 @@
  * element's register update is committed before the next is begun, so a fault restarts exactly, and a
  * long repeat lets interrupts in between pages.
  */
+#include "cpu-worker/interp/decode.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/interp/io-perm.h"
 #include "cpu-worker/interp/stack.h"
@@ -227,7 +228,14 @@ OP(op_cmps)
 {
     bool rep = o->aux2;
     for (uint64_t left = rep ? count(c, o) : 1; left; left--) {
-        uint64_t a = mem_load(c, o, src_va(c, o), o->aux), b = mem_load(c, o, dst_va(c, o, false), o->aux);
+        uint64_t a, b;
+        if (host_is_amd && !(o->aux2 == 1 && o->aux == 1)) { /* which of two faults comes first */
+            b = mem_load(c, o, dst_va(c, o, false), o->aux);
+            a = mem_load(c, o, src_va(c, o), o->aux);
+        } else {
+            a = mem_load(c, o, src_va(c, o), o->aux);
+            b = mem_load(c, o, dst_va(c, o, false), o->aux);
+        }
         compare(c, o->aux, a, b);
         advance(c, o, REG_RSI, step_of(c, o));
         advance(c, o, REG_RDI, step_of(c, o));

@@ -169,6 +169,7 @@ OP(op_lmsw_r)
 }
 OP(op_lmsw_m)
 {
+    cpl0_check(c, o);
     return lmsw(c, o, mmu_ld16(c, o, op_ea(c, o, 2, false)));
 }
 static void umip_check(struct cpu *c, const struct op *o)

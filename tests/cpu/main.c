@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cpu-forms: runs every form on the host and in the interpreter, in a child process, and reports. See
+ * README.md. Must never pass because nothing was compared.
+ */
+#include "tests/cpu/forms.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct {
+    unsigned cases, bits;
+    uint64_t seed;
+    const char *only, *groups, *root;
+    bool table, list;
+} opt = {.cases = 2000, .seed = 1, .only = "", .groups = ""};
+
+static const char *const group_name[G_N] = {"integer", "branch", "string", "bit", "system", "x87", "mmx",
+                                            "sse", "avx", "crypto"};
+static struct form *forms;
+static unsigned form_count;
+static struct shared { /* parent and child */
+    unsigned at;
+    struct {
+        unsigned cases, differ;
+    } of[16384];
+} *shared;
+
+static bool wanted(const struct form *f)
+{
+    if (opt.bits && opt.bits != (f->m64 ? 64u : 32u))
+        return false;
+    if (*opt.groups && !strstr(opt.groups, group_name[f->group]))
+        return false;
+    return !*opt.only || strstr(f->name, opt.only);
+}
+
+/* Cells in the middle of a page, over the boundary of two pages, and running into a page that is not there:
+ * then the last byte must be in it, for the way back would be. */
+static bool draw(const struct form *f, struct insn *i, unsigned n)
+{
+    if (n < ENCODINGS)
+        return encoding_random(f, i, CODE + (n + 1) * CELL + CELL_ENTRY);
+    for (unsigned tries = 0; tries < 20; tries++) {
+        uint64_t edge = n == ENCODINGS ? CODE + 0x3000 : n == ENCODINGS + 1 ? CODE + 0x5000 : CODE_HOLE;
+        uint64_t at = edge - 1 - rnd() % 10;
+        if (encoding_random(f, i, at) && i->at + i->len > edge)
+            return true;
+    }
+    return false;
+}
+
+static uint8_t mem_before[DATA_SIZE], mem_host[DATA_SIZE];
+/* A branch that landed on another cell's instruction: the host has gone on from there. */
+static bool in_code(uint64_t rip)
+{
+    return rip >= CODE && rip < CODE_END;
+}
+static bool strayed(const struct insn *i, const struct state *host, const struct state *ours)
+{
+    return i->branch && in_code(host->rip) && host->rip != i->at && ours->vector < 0 && in_code(ours->rip) &&
+           host->rip != ours->rip;
+}
+static void one_case(struct form *f, const struct insn *i, unsigned n)
+{
+    static struct state before, host, ours;
+    uint8_t *mem = engine_ram() + DATA;
+    operands_random(f, i, &before);
+    memcpy(mem_before, mem, DATA_SIZE);
+    host = before;
+    native_run(&host, i);
+    memcpy(mem_host, mem, DATA_SIZE);
+    memcpy(mem, mem_before, DATA_SIZE);
+    ours = before;
+    engine_run(&ours, i);
+    if (strayed(i, &host, &ours))
+        return;
+    shared->of[n].cases++;
+    if (!states_same(i, &before, &host, &ours, mem_before, mem_host, mem, shared->of[n].differ < 2)) {
+        if (!shared->of[n].differ++)
+            printf("#   ^ form \"%s\"\n", f->name);
+        memcpy(mem, mem_host, DATA_SIZE);
+    }
+}
+static void one_form(struct form *f, unsigned n)
+{
+    const unsigned per = opt.cases / (ENCODINGS + 3) + 1;
+    rnd_seed(f->key ^ opt.seed * 0x9e3779b97f4a7c15ull);
+    engine_flush();
+    memset(engine_ram() + DATA, 0, DATA_SIZE);
+    for (unsigned k = 0; k < ENCODINGS + 3; k++) {
+        struct insn i;
+        if (!draw(f, &i, k))
+            continue;
+        for (unsigned c = 0; c < per; c++)
+            one_case(f, &i, n);
+    }
+}
+static void child(void)
+{
+    int mode = -1;
+    native_init(engine_ram());
+    for (unsigned n = shared->at; n < form_count; n++) {
+        shared->at = n;
+        if (!wanted(&forms[n]) || forms[n].listed)
+            continue;
+        if (mode != forms[n].m64) {
+            mode = forms[n].m64;
+            engine_mode(mode);
+        }
+        one_form(&forms[n], n);
+    }
+    fflush(stdout);
+    _exit(0);
+}
+/* A child that dies takes its form with it; the next one goes on after it. */
+static void run_all(void)
+{
+    while (shared->at < form_count) {
+        int st = 0;
+        fflush(stdout);
+        pid_t pid = fork();
+        if (!pid)
+            child();
+        if (pid < 0 || waitpid(pid, &st, 0) != pid)
+            exit(1);
+        if (WIFEXITED(st) && !WEXITSTATUS(st))
+            return;
+        printf("# form \"%s\": the child ended with status %x\n", forms[shared->at].name, st);
+        shared->of[shared->at].differ++;
+        shared->at++;
+    }
+}
+
+static bool used(ZydisMnemonic m)
+{
+    for (unsigned n = 0; n < form_count; n++)
+        if (forms[n].mnemonic == m)
+            return true;
+    return false;
+}
+/* Neither run nor named with a test. */
+static unsigned untested(void)
+{
+    unsigned bad = 0;
+    for (unsigned n = 0; n < form_count; n++)
+        if (wanted(&forms[n]) && (forms[n].listed ? !forms[n].cover : !shared->of[n].cases))
+            printf("# untested: %s\n", forms[n].name), bad++;
+    return bad;
+}
+struct sum {
+    unsigned forms, cases, differ, listed;
+};
+static struct sum sum_of(unsigned group)
+{
+    struct sum s = {0};
+    for (unsigned n = 0; n < form_count; n++) {
+        if (!wanted(&forms[n]) || (group < G_N && forms[n].group != group))
+            continue;
+        s.listed += forms[n].listed;
+        s.forms += !forms[n].listed;
+        s.cases += shared->of[n].cases;
+        s.differ += shared->of[n].differ;
+    }
+    return s;
+}
+static void table_print(unsigned missing)
+{
+    printf("%-10s %7s %10s %11s %14s\n", "group", "forms", "cases", "mismatches", "system tests");
+    for (unsigned g = 0; g <= G_N; g++) {
+        struct sum s = sum_of(g);
+        if (s.forms + s.listed)
+            printf("%-10s %7u %10u %11u %14u\n", g < G_N ? group_name[g] : "all", s.forms, s.cases, s.differ,
+                   s.listed);
+    }
+    printf("\nadvertised but untested: %s\n", missing ? "see above" : "none");
+    for (unsigned n = 0; n < form_count; n++)
+        if (opt.list && wanted(&forms[n]) && forms[n].cover)
+            printf("  %-32s %s\n", forms[n].name, forms[n].cover);
+}
+
+static void usage(void)
+{
+    puts("cpu-forms [--bits 64|32] [--groups G,..] [--only TEXT] [--cases N] [--seed S] [--table] [--list]\n"
+         "          [--root SOURCE]");
+    exit(2);
+}
+static void options(int argc, char **argv)
+{
+    static const struct option o[] = {{"bits", 1, 0, 'b'}, {"groups", 1, 0, 'g'}, {"only", 1, 0, 'o'},
+                                      {"cases", 1, 0, 'c'}, {"seed", 1, 0, 's'}, {"table", 0, 0, 't'},
+                                      {"list", 0, 0, 'l'}, {"root", 1, 0, 'r'}, {0}};
+    if (getenv("BULKHEAD_TEST_LONG"))
+        opt.cases = 50000;
+    for (int c; (c = getopt_long(argc, argv, "", o, NULL)) != -1;) {
+        switch (c) {
+        case 'b': opt.bits = (unsigned)atoi(optarg); break;
+        case 'g': opt.groups = optarg; break;
+        case 'o': opt.only = optarg; break;
+        case 'c': opt.cases = (unsigned)atoi(optarg); break;
+        case 's': opt.seed = strtoull(optarg, NULL, 0); break;
+        case 't': opt.table = true; break;
+        case 'l': opt.list = true; break;
+        case 'r': opt.root = optarg; break;
+        default: usage();
+        }
+    }
+}
+int main(int argc, char **argv)
+{
+    options(argc, argv);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return 1;
+    engine_init();
+    forms = forms_all(&form_count);
+    printf("# seed %" PRIu64 ", %u cases a form\n", opt.seed, opt.cases);
+    run_all();
+    unsigned missing = untested();
+    struct sum s = sum_of(G_N);
+    if (opt.table)
+        table_print(missing);
+    bool good = s.forms && s.cases >= opt.cases * (s.forms - s.forms / 50) && !s.differ;
+    printf("%s 1 - %u forms, %u cases against the host, %u differ\n", good ? "ok" : "not ok", s.forms, s.cases,
+           s.differ);
+    printf("%s 2 - nothing the decoder accepts is untested\n", missing ? "not ok" : "ok");
+    bool named = true;
+    if (opt.root) {
+        named = cover_check(opt.root, used);
+        printf("%s 3 - the system tests that are named exist\n", named ? "ok" : "not ok");
+    }
+    printf("1..%u\n", opt.root ? 3 : 2);
+    return !good || missing || !named;
+}
