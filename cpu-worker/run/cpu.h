@@ -136,6 +136,7 @@ struct cpu {
     bool shutdown;
     const char *internal_error; /* what the vCPU cannot do, or NULL */
     unsigned soft_len;          /* length of the INT instruction being delivered */
+    uint32_t cs_tight;          /* CS ends inside a page: straight-line code is checked one by one */
     uint32_t dbg_armed;         /* DBG_*: kinds of breakpoints that are enabled */
     uint32_t dbg_hit;           /* DR6 bits of the data and I/O breakpoints the instruction touched */
     uint32_t flush_req;         /* another thread asks for tlb_flush_all */

@@ -176,6 +176,13 @@ static bool events_take(struct cpu *c)
     return false;
 }
 
+/* The one instruction of a block must end inside CS (SDM volume 3, 5.3). */
+static void check_last_byte(struct cpu *c, const struct block *b)
+{
+    if (!(c->mode & MODE_64) && c->rip + b->len - 1 > c->s->seg[ABI_CS].limit)
+        cpu_raise_err(c, &cpu_no_op, VEC_GP, 0);
+}
+
 /* The block at c->rip; NULL when the bytes are not in memory. */
 static struct block *block_at_rip(struct cpu *c)
 {
@@ -201,6 +208,8 @@ static struct block *block_at_rip(struct cpu *c)
         b = block_make(c, lip);
     if (!b)
         return NULL;
+    if (unlikely(c->cs_tight || b->gpa2 != ~0ull))
+        check_last_byte(c, b);
     if (unlikely(b->settle)) { /* no way to it that does not compare its bytes again */
         c->link_slot = NULL;
         c->jc[jc_index(lip)].key = ~0ull;
@@ -253,7 +262,7 @@ static bool code_breakpoint(struct cpu *c, uint32_t shadow)
     cpu_deliver(c, VEC_DB, EVENT_EXCEPTION, false, 0);
     return true;
 }
-/* Execute exactly one instruction: single step, interrupt shadows, armed breakpoints. */
+/* Execute exactly one instruction: single step, interrupt shadows, armed breakpoints, the end of CS. */
 static void step_one(struct cpu *c)
 {
     bool tf = c->eflags & RF_TF;
@@ -289,7 +298,7 @@ static void step_one(struct cpu *c)
 /* RF lasts for one instruction, and matters only where breakpoints are looked at. */
 static bool must_step(struct cpu *c)
 {
-    if (c->s->intr_shadow || (c->eflags & RF_TF) || c->dbg_armed)
+    if (c->s->intr_shadow || (c->eflags & RF_TF) || c->dbg_armed || c->cs_tight)
         return true;
     c->eflags &= ~(uint64_t)RF_RF;
     return false;
@@ -309,7 +318,7 @@ static int run_loop(struct cpu *c)
             c->exit_request = 1;
             continue;
         }
-        if (unlikely(c->s->intr_shadow | (c->eflags & (RF_TF | RF_RF)) | c->dbg_armed) && must_step(c)) {
+        if (unlikely(c->s->intr_shadow | (c->eflags & (RF_TF | RF_RF)) | c->dbg_armed | c->cs_tight) && must_step(c)) {
             step_one(c);
             continue;
         }

@@ -50,9 +50,16 @@ static uint32_t mode_of(const struct cpu *c)
     m |= c->eflags & 0x100 ? MODE_TF : 0;
     return m;
 }
+/* Blocks end with their page, so only a limit inside a page can be passed without a look at the run
+ * loop. 64 KiB are left out: nearly all 16-bit code has them, wherever its segment starts. */
+static bool limit_inside_page(const struct abi_segment *cs)
+{
+    return cs->limit != ~0u && cs->limit != 0xffff && ((cs->base + cs->limit + 1) & 0xfff);
+}
 void cpu_mode_update(struct cpu *c)
 {
     c->mode = mode_of(c);
+    c->cs_tight = !(c->mode & MODE_64) && limit_inside_page(&c->s->seg[ABI_CS]);
     c->jc_key = c->jc_gen << 24 | (uint64_t)CTX_FETCH(c->ctx) << 12 | c->mode;
 }
 

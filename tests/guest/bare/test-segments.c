@@ -21,6 +21,7 @@ SNIP(64, fs_67, "mov %fs:(%ebx), %eax");
 SNIP(64, fs_64, "mov %fs:(%rbx), %rax");
 SNIP(64, lsl_lar, "lsl %ecx, %eax; lar %ecx, %edx; verr %cx; setz %bl; verw %cx; setz %bh");
 SNIP(16, cs_limit, ".skip 16, 0x90");
+SNIP(16, cs_limit_cut, ".skip 8, 0x90; movl $0x90909090, %eax; .skip 4, 0x90");
 
 static u64 fault(void)
 {
@@ -115,6 +116,18 @@ static void sixteen_bit(void)
     ctx->rip = 0;
     RESUME(cs_limit, PM16);
     check("cs-limit-fetch", ctx->vector << 16 | ctx->rip, 13 << 16 | 8);
+    gdt_set(S2, seg_desc(CODE, 0xa, 0x009b)); /* the limit cuts the MOV behind eight NOPs in two */
+    prepare(PM16);
+    ctx->cs = S2;
+    ctx->rip = 0;
+    RESUME(cs_limit_cut, PM16);
+    check("cs-limit-inside-instruction", ctx->vector << 16 | ctx->rip, 13 << 16 | 8);
+    gdt_set(S2, seg_desc(CODE, 0x13, 0x009b)); /* the whole of it fits */
+    prepare(PM16);
+    ctx->cs = S2;
+    ctx->rip = 0;
+    check("cs-limit-last-byte", RESUME(cs_limit_cut, PM16), V_DONE);
+    check("cs-limit-last-byte-ran", ctx->gpr[RAX] & 0xffffffff, 0x90909090);
 }
 
 static void long_mode(void)
