@@ -397,3 +397,24 @@ int qcow2_snapshot_apply(struct img *img, const char *which, struct img_io *io)
     free(old);
     return r;
 }
+
+int qcow2_empty(struct img *img, struct img_io *io)
+{
+    struct qcow2 *q = qcow2_of(img);
+    size_t bytes = q->h.l1_size * 8ul;
+    uint64_t *old = malloc(bytes ? bytes : 8);
+    int r = old ? qcow2_mark_dirty(img, io) : -ENOMEM;
+    if (r == 0) {
+        memcpy(old, q->l1, bytes);
+        memset(q->l1, 0, bytes);
+        r = img_file_write(img->file, q->l1, bytes, q->h.l1_offset, io);
+    }
+    if (r == 0)
+        r = img_file_flush(img->file, io);
+    meta_forget(&q->l2, 0, UINT64_MAX / 2);
+    q->pack_off = 0;
+    if (r == 0)
+        r = l1_count(img, old, q->h.l1_size, -1, io);
+    free(old);
+    return r;
+}

@@ -43,6 +43,9 @@ int qcow2_snapshot_create(struct img *img, const char *name, struct img_io *io);
 int qcow2_snapshot_apply(struct img *img, const char *which, struct img_io *io);
 int qcow2_snapshot_delete(struct img *img, const char *which, struct img_io *io);
 
+/* Gives up all clusters of the disk: its backing image shows everywhere. Snapshots stay. */
+int qcow2_empty(struct img *img, struct img_io *io);
+
 struct qcow2_about { /* for info */
     unsigned refcount_bits;
     bool v3, lazy, zstd, corrupt, dirty;

@@ -194,8 +194,10 @@ int tool_open(struct tool_chain *c, const char *path, const char *fmt, unsigned 
             tool_fail("Could not open '%s': more than %d backing files, or a loop", path, TOOL_CHAIN_MAX - 1);
             return -1;
         }
-        if (open_one(c, top->backing_name, top->backing_fmt[0] ? top->backing_fmt : NULL,
-                     (flags & ~(unsigned)(TOOL_WRITE | TOOL_CHECK))) < 0)
+        unsigned below = flags & ~(unsigned)(TOOL_WRITE | TOOL_CHECK);
+        if (flags & TOOL_WRITE_BELOW && c->n == 1)
+            below |= TOOL_WRITE;
+        if (open_one(c, top->backing_name, top->backing_fmt[0] ? top->backing_fmt : NULL, below) < 0)
             return -1;
     }
     img_io_fini(&c->io);

@@ -20,7 +20,7 @@ struct tool_chain { /* an image and what is below it; [0] is the image */
     struct img_io io;
 };
 
-enum { TOOL_WRITE = 1, TOOL_CHECK = 2, TOOL_NO_BACKING = 4, TOOL_SHARE = 8, TOOL_DIRECT = 16 };
+enum { TOOL_WRITE = 1, TOOL_CHECK = 2, TOOL_NO_BACKING = 4, TOOL_SHARE = 8, TOOL_DIRECT = 16, TOOL_WRITE_BELOW = 32 };
 /* fmt NULL = guess. 0, or -1 after saying why. */
 int tool_open(struct tool_chain *c, const char *path, const char *fmt, unsigned flags);
 void tool_close(struct tool_chain *c);
@@ -59,6 +59,7 @@ int cmd_create(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
+int cmd_commit(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_resize(int argc, char **argv);

@@ -17,6 +17,8 @@ static const struct command {
     {"check", cmd_check, "[-q] [-f fmt] [--output=human|json] [-r leaks|all] [-U] filename",
      "count all references of a qcow2 image and compare; -r repairs. Exit status 0 clean, 2 corrupt, 3 leaked "
      "clusters, 63 not for this format"},
+    {"commit", cmd_commit, "[-q] [-f fmt] [-d] [-p] filename",
+     "write what an image holds into its backing file, then empty the image (not with -d)"},
     {"compare", cmd_compare, "[-f fmt] [-F fmt] [-p] [-q] [-s] [-U] filename1 filename2",
      "do two images hold the same? Exit status 0 yes, 1 no, 2 cannot open, 4 cannot read"},
     {"convert", cmd_convert,
@@ -33,7 +35,7 @@ static const struct command {
     {"snapshot", cmd_snapshot, "[-U] [-q] [-f fmt] [-l|-a snapshot|-c snapshot|-d snapshot] filename",
      "internal snapshots of a qcow2 image: list, go back to, make, delete"},
     {"amend", NULL, NULL, NULL},   {"bench", NULL, NULL, NULL},   {"bitmap", NULL, NULL, NULL},
-    {"commit", NULL, NULL, NULL},  {"dd", NULL, NULL, NULL},      {"measure", NULL, NULL, NULL},
+    {"dd", NULL, NULL, NULL},      {"measure", NULL, NULL, NULL},
     {"rebase", NULL, NULL, NULL},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -159,6 +159,26 @@ def existing_target_and_map():
 
 
 @in_temp
+def commit_into_the_base():
+    for base in ("raw", "qcow2"):
+        run(THEIRS, "convert", "-O", base, "r.raw", "base")
+        run(THEIRS, "create", "-q", "-f", "qcow2", "-b", "base", "-F", base, "top.qcow2", "32M")
+        run("qemu-io", "-f", "qcow2", "top.qcow2", "-c", "write -P 7 1000448 300032", "-c", "write -z 8M 2M",
+            "-c", "write -P 9 30M 1M")
+        run(THEIRS, "convert", "-O", "raw", "top.qcow2", "now")
+        assert run(OURS, "commit", "top.qcow2") == "Image committed.\n"
+        run(THEIRS, "check", "-q", "top.qcow2")
+        if base == "qcow2":
+            run(THEIRS, "check", "-q", "base")
+        for image in ("base", "top.qcow2"):
+            run(THEIRS, "convert", "-O", "raw", image, "then")
+            assert open("now", "rb").read() == open("then", "rb").read(), (base, image)
+        top = run(THEIRS, "map", "--output=json", "top.qcow2")
+        assert '"depth": 0, "present": true' not in top, top
+    assert "no backing file" in run(OURS, "commit", "base", status=1)
+
+
+@in_temp
 def snapshots_both_ways():
     """Each tool makes, goes back to and deletes what the other made; the disk is what it was then."""
     rng = random.Random(9)
@@ -196,7 +216,7 @@ def snapshots_both_ways():
 
 
 def what_is_not_built_is_refused():
-    for command in ("amend", "bench", "bitmap", "commit", "dd", "measure", "rebase"):
+    for command in ("amend", "bench", "bitmap", "dd", "measure", "rebase"):
         assert "not built" in run(OURS, command, status=1)
     assert "not built" in run(OURS, "create", "-f", "qcow2", "-o", "extended_l2=on", "/nonexistent/x", "1M", status=1)
     assert "Invalid parameter" in run(OURS, "create", "-f", "qcow2", "-o", "foo=1", "/nonexistent/x", "1M", status=1)
@@ -206,4 +226,4 @@ def what_is_not_built_is_refused():
 if __name__ == "__main__":
     tap.main(ours_is_read_by_theirs, theirs_is_read_by_ours, create_says_and_makes_the_same,
              chains_are_followed_by_rule, damage_is_found_and_repaired, resize_and_compare, existing_target_and_map,
-             snapshots_both_ways, what_is_not_built_is_refused)
+             commit_into_the_base, snapshots_both_ways, what_is_not_built_is_refused)
