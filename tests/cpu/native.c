@@ -5,6 +5,7 @@
  * given an instruction that enters the kernel.
  */
 #include "tests/cpu/forms.h"
+#include "cpu-worker/helpers/simd-trap.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -78,6 +79,8 @@ static void on_signal(int sig, siginfo_t *si, void *ctx)
     greg_t *g = ((ucontext_t *)ctx)->uc_mcontext.gregs;
     struct state *s = current;
     (void)si;
+    if (!s && sig == SIGFPE)
+        simd_trap_take(((ucontext_t *)ctx)->uc_mcontext.fpregs->mxcsr); /* an emulated instruction's */
     if (!s) { /* our own fault: let it happen again */
         signal(sig, SIG_DFL);
         return;
@@ -135,7 +138,7 @@ void native_init(uint8_t *ram)
     static const int sigs[] = {SIGTRAP, SIGFPE, SIGSEGV, SIGILL, SIGBUS};
     static uint8_t stack[65536];
     stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)};
-    struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     static const uint8_t jump[] = {0xff, 0x24, 0x25, 0xa0, 0x07, 0x04, 0x01}; /* jmp *save->back */
 
     sigaltstack(&ss, NULL);
