@@ -48,7 +48,8 @@ static void msrs(void)
     check("mcg-cap", read_fault(0x179), V_DONE);
     check("mc0-status-bad-write", (rdmsr(0x179) & 0xff) ? wrmsr_safe(0x401, 0x123) : 13, 13);
     check("efer-reserved", wrmsr_safe(0xc0000080, rdmsr(0xc0000080) | 1 << 9), 13);
-    check("perf-read", read_fault(0xc1) == V_DONE || read_fault(0xc0010004) == V_DONE, 1);
+    /* AMD's four counters are always there, Intel's when leaf 0Ah says so (APM 2, 13.2; SDM 3, 18.2) */
+    check("perf-read", read_fault(is_amd() ? 0xc0010004 : 0xc1) == V_DONE, is_amd() || (cpuid(10, 0).a & 0xff));
 }
 
 static void counters(void)
