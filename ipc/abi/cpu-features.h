@@ -130,7 +130,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(PKU, 7_ECX, 3, NONE, "pku", NULL)                                                            \
     F(WAITPKG, 7_ECX, 5, NONE, "waitpkg", NULL)                                                    \
     F(AVX512VBMI2, 7_ECX, 6, NONE, "avx512vbmi2", NULL)                                            \
-    F(GFNI, 7_ECX, 8, NONE, "gfni", NULL)                                                          \
+    F(GFNI, 7_ECX, 8, HOST, "gfni", NULL)                                                          \
     F(VAES, 7_ECX, 9, HOST, "vaes", NULL)                                                          \
     F(VPCLMULQDQ, 7_ECX, 10, HOST, "vpclmulqdq", NULL)                                             \
     F(AVX512VNNI, 7_ECX, 11, NONE, "avx512vnni", NULL)                                             \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest instructions per second of the interpreter on integer, memory, call and SSE code, and page-wise
+ * Guest instructions per second of the interpreter on integer, memory, call, SSE and AVX code, and page-wise
  * string instructions against native memcpy. Prints one line per kernel; a benchmark, not a test.
  * Usage: mips [SECONDS PER KERNEL]
  */
@@ -26,6 +26,9 @@ KERNEL(calls, "jmp 2f\n3: push %rbp; mov %rsp,%rbp; add %rdi,%rax; pop %rbp; ret
               "2: call 3b; test %rax,%rax; je 4f; add $1,%rdi\n4: dec %rcx; jnz 2b");
 KERNEL(sse, "1: movdqa (%r15),%xmm0; paddd %xmm1,%xmm0; pxor %xmm0,%xmm2; pmuludq %xmm2,%xmm3; movdqa %xmm0,(%r15)\n"
             "addpd %xmm4,%xmm5; mulsd %xmm5,%xmm6; psrlq $3,%xmm2; dec %rcx; jnz 1b");
+KERNEL(avx, "1: vmovdqu (%r15),%ymm0; vpaddd %ymm1,%ymm0,%ymm0; vpxor %ymm0,%ymm2,%ymm2; vpmuludq %ymm2,%ymm3,%ymm3\n"
+            "vmovdqu %ymm0,(%r15); vaddpd %ymm4,%ymm5,%ymm5; vfmadd231pd %ymm5,%ymm6,%ymm7; vpsrlq $3,%ymm2,%ymm2\n"
+            "dec %rcx; jnz 1b");
 KERNEL(repmovs, "mov %rcx,%r14\n1: mov %r15,%rsi; lea 0x10000(%r15),%rdi; mov $0x10000,%ecx; rep movsb; dec %r14; jnz 1b");
 KERNEL(repstos, "mov %rcx,%r14; xor %eax,%eax\n1: mov %r15,%rdi; mov $0x10000,%ecx; rep stosb; dec %r14; jnz 1b");
 
@@ -47,7 +50,9 @@ static double measure(const uint8_t *code, const uint8_t *end, double seconds, d
         bare_long_mode(&b, 0x100000, 0x80000);
         b.cpu->gpr[REG_RCX] = rounds;
         b.cpu->gpr[15] = 0x200000;
-        b.cpu->s->cr4 |= 0x200;
+        b.cpu->s->cr4 |= 0x40200;
+        b.cpu->s->xcr0 = 7;
+        cpu_mode_update(b.cpu);
         b.stop = 0;
         uint64_t i0 = b.cpu->insns;
         double t0 = now();
@@ -67,10 +72,12 @@ int main(int argc, char **argv)
         const char *name;
         const uint8_t *code, *end;
     } k[] = {{"integer", k_alu, k_alu_end}, {"memory", k_mem, k_mem_end}, {"calls", k_calls, k_calls_end},
-             {"sse", k_sse, k_sse_end}};
+             {"sse", k_sse, k_sse_end},
+             {"avx", k_avx, k_avx_end}};
+    const unsigned kernels = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 5 : 4;
     if (bare_init(&b, 64u << 20))
         return 1;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < kernels; i++) {
         measure(k[i].code, k[i].end, seconds, &ips);
         printf("%-8s %8.1f million instructions/s\n", k[i].name, ips / 1e6);
     }

@@ -56,6 +56,17 @@ static const struct sample samples[] = {
     {FEAT_ADX, 5, {0x66, 0x0f, 0x38, 0xf6, 0xc1}, 0},
     {FEAT_SERIALIZE, 3, {0x0f, 0x01, 0xe8}, 0},
     {FEAT_CR8LEGACY, 4, {0xf0, 0x0f, 0x20, 0xc0}, 0},
+    {FEAT_FMA, 5, {0xc4, 0xe2, 0x71, 0x98, 0xc2}, 0},
+    {FEAT_XSAVE, 3, {0x0f, 0xae, 0x23}, 0},
+    {FEAT_AVX, 4, {0xc5, 0xf0, 0x58, 0xc2}, 0},
+    {FEAT_F16C, 5, {0xc4, 0xe2, 0x79, 0x13, 0xc1}, 0},
+    {FEAT_AVX2, 5, {0xc4, 0xe2, 0x75, 0x00, 0xc2}, 0},
+    {FEAT_VAES, 5, {0xc4, 0xe2, 0x75, 0xdc, 0xc2}, 0},
+    {FEAT_VPCLMULQDQ, 6, {0xc4, 0xe3, 0x75, 0x44, 0xc2, 0}, 0},
+    {FEAT_XSAVEOPT, 3, {0x0f, 0xae, 0x33}, 0},
+    {FEAT_XSAVEC, 3, {0x0f, 0xc7, 0x23}, 0},
+    {FEAT_XSAVES, 3, {0x0f, 0xc7, 0x2b}, 0},
+    {FEAT_GFNI, 5, {0x66, 0x0f, 0x38, 0xcf, 0xc1}, 0},
     {FEAT_ABM, 4, {0xf3, 0x0f, 0xbd, 0xc1}, 1},
 };
 /* Features that add no instruction of their own, or one that others give too. */
@@ -65,7 +76,7 @@ static const uint16_t silent[] = {
     FEAT_LA57, FEAT_ERMS, FEAT_UMIP, FEAT_FSRM, FEAT_MD_CLEAR, FEAT_SPEC_CTRL, FEAT_STIBP, FEAT_SSBD,
     FEAT_ARCH_CAPABILITIES, FEAT_ARAT, FEAT_NX, FEAT_MMXEXT, FEAT_PDPE1GB, FEAT_CMP_LEGACY,
     FEAT_3DNOWPREFETCH, FEAT_TOPOEXT, FEAT_INVTSC, FEAT_IBPB, FEAT_IBRS, FEAT_AMD_STIBP, FEAT_AMD_SSBD,
-    FEAT_AMD_NO_SSB, FEAT_LFENCE_SERIALIZING, FEAT_CLDEMOTE,
+    FEAT_AMD_NO_SSB, FEAT_LFENCE_SERIALIZING, FEAT_CLDEMOTE, FEAT_XGETBV1,
 };
 
 static op_fn decoded(const uint8_t *b, unsigned len, const uint32_t *feat)
