@@ -18,6 +18,7 @@
 struct img_file {
     int fd;
     bool readonly;
+    bool unsafe;    /* flushes do nothing: what is written can be made again (cache=unsafe) */
     bool direct;    /* O_DIRECT: offsets, lengths and addresses are aligned to `align` */
     uint32_t align; /* 1 without O_DIRECT */
     uint64_t size;  /* bytes when it was opened or resized: what lies behind the end reads as zeros */

@@ -226,6 +226,7 @@ int tool_create(const char *file, const char *fmt, const struct tool_options *gi
     fflush(stdout);
     int fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     int r = fd < 0 ? -errno : img_file_open(&f, fd, false);
+    f.unsafe = true; /* a new image that is lost with the host is made again */
     if (r == 0 && o.nocow)
         nocow_set(fd);
     if (r == 0)

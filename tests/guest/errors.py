@@ -43,6 +43,10 @@ def the_wrong_thing_is_named():
         refused(kernel + ["-drive", f"file={tmp},format=raw,if=virtio"], tmp, "directory")
         refused(kernel + ["-drive", f"file={raw},format=vdi,if=virtio"], "vdi")
         refused(kernel + ["-drive", f"file={raw},format=raw,if=virtio,color=red"], "color")
+        top = os.path.join(tmp, "top.qcow2")  # a name inside an image leads nowhere else
+        subprocess.run(["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", top, "1M"],
+                       check=True)
+        refused(kernel + ["-drive", f"file={top},if=virtio"], "/etc/passwd", "BULKHEAD_IMAGE_DIRS")
         refused(kernel + ["-nic", f"{nic},hostfwd=tcp:127.0.0.1:99999-:22"], "99999")
         refused(kernel + ["-nic", f"{nic},hostfwd=tcp:300.0.0.1:22-:22"], "300.0.0.1")
         refused(kernel + ["-nic", f"{nic},net=10.0.2.0/99"], "10.0.2.0/99")
