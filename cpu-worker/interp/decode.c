@@ -155,11 +155,17 @@ static enum decode_result cannot(struct op *o, const struct decode_in *in, op_fn
     o->next_off = in->off + 1;
     return DECODE_END;
 }
-static OP(op_too_long)
+static OP(op_gp)
 {
     cpu_raise_err(c, o, VEC_GP, 0);
 }
 
+/* Real mode: SYSENTER and SYSEXIT are #GP(0), where Zydis knows no such instruction (SDM volume 2). */
+static bool sysenter_in_real(const struct decode_in *in, ZyanStatus st)
+{
+    return st == ZYDIS_STATUS_DECODING_ERROR && !(in->mode & (MODE_PE | MODE_VM86)) && in->avail >= 2 &&
+           in->bytes[0] == 0x0f && (in->bytes[1] & 0xfe) == 0x34 && abi_cpu_has(in->feat, FEAT_SEP);
+}
 static OP(op_ud_after_load)
 {
     mmu_ld16(c, o, op_ea(c, o, 2, false));
@@ -228,8 +234,10 @@ enum decode_result decode_one(struct op *o, const struct decode_in *in)
         return DECODE_MORE;
     if (st == ZYDIS_STATUS_ILLEGAL_LOCK && decode_locked(o, in))
         return DECODE_END;
+    if (sysenter_in_real(in, st))
+        return cannot(o, in, op_gp);
     if (!ZYAN_SUCCESS(st))
-        return cannot(o, in, st == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? op_too_long : op_ud);
+        return cannot(o, in, st == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? op_gp : op_ud);
 
     struct decoding d = {o, &insn, ops, in->mode, in->mode & MODE_64, in->feat, in->vendor == ABI_CPU_AMD};
     bool end = false;

@@ -71,10 +71,13 @@ void seg_install(struct cpu *c, unsigned seg, uint16_t sel, const struct desc *d
 void seg_install_null(struct cpu *c, unsigned seg, uint16_t sel)
 {
     struct abi_segment *s = &c->s->seg[seg];
+    bool kept = c->vendor == ABI_CPU_AMD && !cpu_has(c, FEAT_NULL_SEL_CLR_BASE) && seg < ABI_LDTR;
     s->selector = sel;
     s->attr = ABI_SEG_UNUSABLE | (seg == ABI_SS ? (uint32_t)(sel & 3) << 5 : 0);
-    s->limit = 0;
-    s->base = 0;
+    if (!kept) { /* AMD keeps both unless CPUID 80000021H says otherwise (APM volume 3, appendix E.4.19) */
+        s->limit = 0;
+        s->base = 0;
+    }
     seg_sync(c);
 }
 void seg_install_real(struct cpu *c, unsigned seg, uint16_t sel)

@@ -215,7 +215,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(AMD_NO_SSB, X8_EBX, 26, OWN, "amd-no-ssb", NULL)                                             \
     F(NO_NESTED_DATA_BP, X21_EAX, 0, NONE, "no-nested-data-bp", NULL)                              \
     F(LFENCE_SERIALIZING, X21_EAX, 2, OWN, "lfence-always-serializing", NULL)                      \
-    F(NULL_SEL_CLR_BASE, X21_EAX, 6, NONE, "null-sel-clr-base", NULL)                              \
+    F(NULL_SEL_CLR_BASE, X21_EAX, 6, OWN, "null-sel-clr-base", NULL)                              \
     F(AUTO_IBRS, X21_EAX, 8, NONE, "auto-ibrs", NULL)                                              \
     F(RDCTL_NO, ARCH_CAPS, 0, OWN, "rdctl-no", NULL)                                               \
     F(IBRS_ALL, ARCH_CAPS, 1, OWN, "ibrs-all", NULL)                                               \

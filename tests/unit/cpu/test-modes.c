@@ -18,7 +18,6 @@ GUEST(g_wrap32, "8: ljmpl *9f(%rip); 9: .long 0x100000+7f-8b; .word 0x60\n"
                 "7: .code32; mov $0xfffffff0, %esi; mov 0x20010(%esi), %eax; lidt 0x600; ud2");
 
 GUEST(g_user32, ".code32; mov $5, %ebx; pushl $0x77; int $0x80");
-GUEST(g_user32_syscall, ".code32; syscall");
 static void load_user32(const uint8_t *code, unsigned len)
 {
     struct abi_segment *cs = &rig.cpu->s->seg[ABI_CS];
@@ -34,9 +33,6 @@ static void compatibility_user(void)
            rig_stack(3) == RIG_USER + 0x10000 - 4 && rig_reg(RSP) == RIG_STACK0 - 40 &&
            (rig.cpu->mode & MODE_64),
        "INT from 32-bit user code: 64-bit frame (%d)", v);
-    load_user32(g_user32_syscall, (unsigned)(g_user32_syscall_end - g_user32_syscall));
-    v = rig_run();
-    ok(v == 6 && rig_stack(0) == RIG_USER, "SYSCALL in compatibility mode: #UD (%d)", v);
 }
 /* The kernel's tables lie above 4 GiB while 32-bit code runs; here rsp0 of the TSS crosses a page.
  */
