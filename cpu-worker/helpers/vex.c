@@ -350,6 +350,23 @@ static bool zero_decode(struct op *o, const struct simd_in *d)
     return d->mn == ZYDIS_MNEMONIC_VZEROALL || d->mn == ZYDIS_MNEMONIC_VZEROUPPER;
 }
 
+/* Outside 64-bit mode W does not make the operands wider that are general registers or stand for one in
+ * memory (SDM 2A, 2.3.6.2). */
+static bool w_ignored(const struct op *o, const struct simd_in *d)
+{
+    if (d->mode & MODE_64)
+        return false;
+    switch (d->mn) {
+    case ZYDIS_MNEMONIC_VMOVD:
+    case ZYDIS_MNEMONIC_VPINSRD:
+    case ZYDIS_MNEMONIC_VPEXTRD:
+    case ZYDIS_MNEMONIC_VCVTSI2SS:
+    case ZYDIS_MNEMONIC_VCVTSI2SD:
+        return true;
+    default:
+        return o->aux2 & (VEX_REG_GPR | VEX_RM_GPR | VEX_TO_RCX | VEX_TO_XMM0);
+    }
+}
 bool vex_decode(struct op *o, struct simd_in *d)
 {
     if (!carried(d->in->meta.isa_set))
@@ -361,8 +378,7 @@ bool vex_decode(struct op *o, struct simd_in *d)
     if (as_legacy(o, d) || vex_memory_decode(o, d))
         return true;
     o->aux2 |= flags_of(d);
-    bool general_regs = o->aux2 & (VEX_REG_GPR | VEX_RM_GPR | VEX_TO_RCX | VEX_TO_XMM0);
-    bool wide = d->in->raw.vex.W && !(general_regs && !(d->mode & MODE_64));
+    bool wide = d->in->raw.vex.W && !w_ignored(o, d);
     o->imm = (uintptr_t)vex_slot(d->in, wide, d->shape != SHAPE_RR);
     o->fn = handler(o, d);
     return o->imm != 0;
