@@ -42,6 +42,7 @@ static const struct {
     {0xc0000081, 0xc0000084, FEAT_SYSCALL, FEAT_LM, INTEL | AMD},
     {0xc0000100, 0xc0000102, FEAT_LM, FEAT_LM, INTEL | AMD},
     {0xc0000103, 0xc0000103, FEAT_RDTSCP, FEAT_RDPID, INTEL | AMD},
+    {0xc0010140, 0xc0010141, FEAT_OSVW, FEAT_OSVW, AMD},
     {0xc0010000, 0xc001ffff, ANY, ANY, AMD},
 };
 static bool spec_ctrl_exists(const struct cpu *c, uint32_t msr)

@@ -61,7 +61,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(FXSR, 1_EDX, 24, HOST, "fxsr", NULL)                                                         \
     F(SSE, 1_EDX, 25, HOST, "sse", NULL)                                                           \
     F(SSE2, 1_EDX, 26, HOST, "sse2", NULL)                                                         \
-    F(SS, 1_EDX, 27, NONE, "ss", NULL)                                                             \
+    F(SS, 1_EDX, 27, OWN,  "ss", NULL)                                                             \
     F(HT, 1_EDX, 28, OWN, "ht", NULL)                                                              \
     F(TM, 1_EDX, 29, NONE, "tm", NULL)                                                             \
     F(IA64, 1_EDX, 30, NONE, "ia64", NULL)                                                         \
@@ -189,7 +189,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(SSE4A, X1_ECX, 6, NONE, "sse4a", NULL)                                                       \
     F(MISALIGNSSE, X1_ECX, 7, NONE, "misalignsse", NULL)                                           \
     F(3DNOWPREFETCH, X1_ECX, 8, OWN, "3dnowprefetch", NULL)                                        \
-    F(OSVW, X1_ECX, 9, NONE, "osvw", NULL)                                                         \
+    F(OSVW, X1_ECX, 9, OWN,  "osvw", NULL)                                                         \
     F(IBS, X1_ECX, 10, NONE, "ibs", NULL)                                                          \
     F(XOP, X1_ECX, 11, NONE, "xop", NULL)                                                          \
     F(SKINIT, X1_ECX, 12, NONE, "skinit", NULL)                                                    \

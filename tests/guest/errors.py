@@ -35,6 +35,8 @@ def the_wrong_thing_is_named():
         refused(["-smp", "65"] + kernel, "-smp")
         refused(["-M", "pdp11"] + kernel, "pdp11")
         refused(["-cpu", "z80"] + kernel, "z80")
+        refused(["-cpu", "pentium3"] + kernel, "pentium3", "64-bit")
+        refused(["-cpu", "max,+avx512f,enforce"] + kernel, "avx512f")
         refused(["-kernel", "/nowhere/vmlinuz"], "/nowhere/vmlinuz", "No such file")
         refused(["-kernel", raw], raw)
         refused(kernel + ["-initrd", "/nowhere/initrd"], "/nowhere/initrd", "No such file")

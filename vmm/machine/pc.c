@@ -102,6 +102,10 @@ static int image_build(struct machine *m, char *err, size_t errlen)
     int r = linux_image_open(&m->image, p->kernel_fd, p->kernel, p->initrd_fd, p->initrd, p->append,
                              &mem, err, errlen);
 
+    if (r == 0 && m->image.entry64 && !abi_cpu_has(p->cpu_model.feat, FEAT_LM)) {
+        snprintf(err, errlen, "%s: starts in 64-bit mode, which -cpu %s has not", p->kernel, p->cpu);
+        return -EINVAL;
+    }
     return r ? r : modules_build(m, &mem, err, errlen);
 }
 
