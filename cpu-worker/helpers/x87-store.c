@@ -68,6 +68,8 @@ static inline void store_op(struct cpu *c, const struct op *o, unsigned size)
     bool go = convert(s, (const struct store *)(uintptr_t)o->imm, &r, &sw);
     if (likely(go))
         store_bytes(c, o, va, &r, size);
+    else
+        mmu_probe_write(c, o, va, size); /* the address is checked all the same */
     s->fsw = sw;
     x87_note_mem(c, o, va);
     if (likely(go))
@@ -105,6 +107,7 @@ WORKER_OP(store_m80)
     bool empty = x87_empty(s, x87_top(s));
     if (unlikely(empty)) {
         if (!(s->fcw & X87_IE)) {
+            mmu_probe_write(c, o, va, 10);
             x87_note_mem(c, o, va);
             x87_stack_fault(s, false);
             return;
