@@ -60,9 +60,8 @@ WORKER_OP(gather)
     unsigned n = element_bytes(o);
     memcpy(index, c->s->ymm[o->src], 32);
     for (unsigned i = 0; i < elements(o); i++) {
-        if (!element_chosen(mask, i, n))
-            continue;
-        gather_one(c, o, i, index);
+        if (element_chosen(mask, i, n))
+            gather_one(c, o, i, index);
         memset(mask + i * n, 0, n); /* this element is done, whatever the next ones do */
     }
     memset(mask, 0, 32);
