@@ -129,6 +129,8 @@ static void apm_write(struct chipset *cs, uint8_t v)
         p->pm1_cnt |= CNT_SCI_EN;
     else if (v == ACPI_DISABLE)
         p->pm1_cnt &= ~CNT_SCI_EN;
+    else if (__atomic_load_n(&cs->page->apm_smi, __ATOMIC_RELAXED))
+        lapic_smi(cs, 0); /* other commands are the firmware's, in SMM on the bootstrap processor */
     acpi_update(cs);
 }
 

@@ -126,6 +126,7 @@ struct apic_msg { /* an interrupt message on the way to the local APICs */
     bool wide; /* dest is 32 bits (x2APIC ICR), else 8 */
 };
 void lapic_reset(struct chipset *cs, unsigned vcpu);
+void lapic_smi(struct chipset *cs, unsigned vcpu); /* any thread, with or without the lock */
 void lapic_init(struct chipset *cs, unsigned vcpu); /* INIT taken */
 /* The vCPU's own thread, or while it is parked: is something deliverable; update also kicks. */
 bool lapic_evaluate(struct chipset *cs, unsigned vcpu);

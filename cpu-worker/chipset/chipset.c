@@ -313,6 +313,18 @@ bool chipset_startup_pending(struct chipset *cs, unsigned vcpu)
     return __atomic_load_n(&cs->st->lapic[vcpu].pending, __ATOMIC_SEQ_CST) & ~ABI_LAPIC_SMI;
 }
 
+void chipset_smi_request(struct chipset *cs, unsigned vcpu)
+{
+    lapic_smi(cs, vcpu);
+}
+bool chipset_smi_pending(struct chipset *cs, unsigned vcpu)
+{
+    return __atomic_load_n(&cs->st->lapic[vcpu].pending, __ATOMIC_SEQ_CST) & ABI_LAPIC_SMI;
+}
+void chipset_smi_take(struct chipset *cs, unsigned vcpu)
+{
+    __atomic_fetch_and(&cs->st->lapic[vcpu].pending, ~ABI_LAPIC_SMI, __ATOMIC_SEQ_CST);
+}
 uint32_t chipset_startup_take(struct chipset *cs, unsigned vcpu, unsigned *vector)
 {
     return lapic_signal_take(cs, vcpu, vector);

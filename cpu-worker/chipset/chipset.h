@@ -75,6 +75,11 @@ bool chipset_nmi_take(struct chipset *cs, unsigned vcpu);
 bool chipset_startup_pending(struct chipset *cs, unsigned vcpu);
 uint32_t chipset_startup_take(struct chipset *cs, unsigned vcpu, unsigned *vector);
 
+/* SMI: one waits for each vCPU until it is taken. Any thread may ask. */
+void chipset_smi_request(struct chipset *cs, unsigned vcpu);
+bool chipset_smi_pending(struct chipset *cs, unsigned vcpu);
+void chipset_smi_take(struct chipset *cs, unsigned vcpu);
+
 void chipset_gsi_set(struct chipset *cs, unsigned gsi, bool level);
 void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data);
 

@@ -135,6 +135,12 @@ static void lapic_nmi(struct chipset *cs, unsigned vcpu)
         cs->host.vcpu_kick(cs->host.opaque, vcpu);
 }
 
+void lapic_smi(struct chipset *cs, unsigned vcpu)
+{
+    __atomic_fetch_or(&cs->st->lapic[vcpu].pending, ABI_LAPIC_SMI, __ATOMIC_SEQ_CST);
+    cs->host.vcpu_kick(cs->host.opaque, vcpu);
+}
+
 /* A local source fired: 11.5.1. */
 void lapic_lvt_fire(struct chipset *cs, unsigned vcpu, unsigned lvt)
 {
@@ -147,7 +153,9 @@ void lapic_lvt_fire(struct chipset *cs, unsigned vcpu, unsigned lvt)
         lapic_irq_set(cs, vcpu, e & 0xff, pin && (e & 0x8000));
     else if (mode == DM_NMI)
         lapic_nmi(cs, vcpu);
-    /* ExtINT is a level, looked at in lapic_extint; SMI does not exist on this board. */
+    else if (mode == DM_SMI)
+        lapic_smi(cs, vcpu);
+    /* ExtINT is a level, looked at in lapic_extint. */
 }
 
 void lapic_pic_changed(struct chipset *cs, bool level)
@@ -187,7 +195,7 @@ bool lapic_matches(const struct abi_lapic *l, const struct apic_msg *m)
     return m->logical ? lapic_matches_logical(l, m) : l->id == m->dest;
 }
 
-/* INIT, start-up and SMI wait for the vCPU's next look. INIT of the bootstrap processor starts the machine
+/* INIT and start-up wait for the vCPU's next look. INIT of the bootstrap processor starts the machine
  * over: it would go to the reset vector, and there is no firmware. 11.4.7.1 */
 static void lapic_signal(struct chipset *cs, unsigned vcpu, const struct apic_msg *m)
 {
@@ -197,7 +205,8 @@ static void lapic_signal(struct chipset *cs, unsigned vcpu, const struct apic_ms
         return;
     }
     if (m->mode == DM_INIT) {
-        __atomic_store_n(&l->pending, ABI_LAPIC_INIT, __ATOMIC_SEQ_CST); /* forgets an older SIPI */
+        __atomic_fetch_and(&l->pending, ~ABI_LAPIC_SIPI, __ATOMIC_SEQ_CST); /* forgets an older one */
+        __atomic_fetch_or(&l->pending, ABI_LAPIC_INIT, __ATOMIC_SEQ_CST);
     } else {
         __atomic_store_n(&l->sipi_vector, m->vector, __ATOMIC_SEQ_CST);
         __atomic_fetch_or(&l->pending, ABI_LAPIC_SIPI, __ATOMIC_SEQ_CST);
@@ -230,7 +239,10 @@ static bool lapic_accept(struct chipset *cs, unsigned vcpu, const struct apic_ms
     case DM_SIPI:
         lapic_signal(cs, vcpu, m);
         return true;
-    default: /* SMI: no SMM on this board */
+    case DM_SMI:
+        lapic_smi(cs, vcpu);
+        return true;
+    default:
         return false;
     }
 }

@@ -170,6 +170,7 @@ bool decode_system(struct decoding *d, bool *end)
     case M(IN): port_io(d, true); break;
     case M(OUT): port_io(d, false); break;
     case M(HLT): o->fn = op_hlt; break;
+    case M(RSM): o->fn = op_rsm; break;
     case M(SERIALIZE): o->fn = op_serialize; break;
     case M(XSETBV): o->fn = op_xsetbv; break;
     case M(RDMSR): o->fn = op_rdmsr; break;

@@ -61,7 +61,7 @@ H(op_movabs_ld) H(op_movabs_st) H(op_bound) H(op_salc) H(op_cmpxchg8b) H(op_cmpx
 H(op_movs) H(op_stos) H(op_lods) H(op_scas) H(op_cmps) H(op_ins) H(op_outs)
 /* system.c, segment.c, far.c */
 H(op_serialize) H(op_in_i) H(op_in_dx) H(op_out_i) H(op_out_dx) H(op_hlt) H(op_cli) H(op_sti) H(op_cpuid) H(op_rdtsc)
-H(op_xgetbv) H(op_xsetbv)
+H(op_xgetbv) H(op_xsetbv) H(op_rsm)
 H(op_rdtscp) H(op_rdpid) H(op_rdmsr) H(op_wrmsr) H(op_rdpmc) H(op_mov_cr_r) H(op_mov_r_cr) H(op_mov_dr_r)
 H(op_mov_r_dr) H(op_clts) H(op_lmsw_r) H(op_lmsw_m) H(op_smsw_r) H(op_smsw_m) H(op_invlpg) H(op_invpcid)
 H(op_invd) H(op_stac) H(op_clac) H(op_rdpkru) H(op_wrpkru) H(op_swapgs) H(op_rdfsbase) H(op_wrfsbase) H(op_pause)

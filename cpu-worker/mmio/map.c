@@ -51,6 +51,17 @@ static uint32_t entries_filter(const struct mmu_host *m, struct abi_map_entry *e
     return kept;
 }
 
+/* Only memory can be SMRAM: registers are every vCPU's. */
+static uint32_t smram_filter(const struct mmu_host *m, struct abi_map_entry *e, uint32_t n)
+{
+    uint32_t kept = 0;
+    n = entries_filter(m, e, n, 1ull << 52);
+    for (uint32_t i = 0; i < n; i++)
+        if (e[i].kind == ABI_MAP_RAM || e[i].kind == ABI_MAP_ROM)
+            e[kept++] = e[i];
+    return kept;
+}
+
 /* Seqlock, reader's side. false: the writer was in the middle all the time. */
 static bool map_copy(const struct abi_addr_map *src, struct abi_addr_map *dst)
 {
@@ -83,8 +94,11 @@ bool mmio_map_refresh(struct mmu_host *m)
         return false; /* unchanged; or being written: the doorbell that follows brings us back */
     uint32_t n_mem = map.count < ABI_MAP_MAX ? map.count : ABI_MAP_MAX;
     uint32_t n_io = map.io_count < ABI_IO_MAX ? map.io_count : ABI_IO_MAX;
+    uint32_t n_smram = map.smram_count < ABI_SMRAM_MAX ? map.smram_count : ABI_SMRAM_MAX;
     m->n_mem = entries_filter(m, map.mem, n_mem, 1ull << 52);
     m->n_io = entries_filter(m, map.io, n_io, 0x10000);
+    m->n_smram = smram_filter(m, map.smram, n_smram);
+    memcpy(m->smram, map.smram, sizeof(m->smram));
     memcpy(m->mem, map.mem, sizeof(m->mem));
     memcpy(m->io, map.io, sizeof(m->io));
     m->hot = 0;
@@ -110,6 +124,11 @@ void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *
 void mmio_a20_set(struct mmu_host *m, bool enabled)
 {
     __atomic_store_n(&m->a20_mask, enabled ? ~0ull : ~(1ull << 20), __ATOMIC_RELAXED);
+}
+
+void mmio_smm_set(struct mmu_host *m, bool smm)
+{
+    m->smm = smm;
 }
 
 void mmio_stop(struct mmu_host *m)
@@ -142,9 +161,13 @@ uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ra
     *writable = false;
     if (__builtin_expect(mmio_map_changed(m), 0))
         mmio_map_refresh(m);
-    gpa &= __atomic_load_n(&m->a20_mask, __ATOMIC_RELAXED);
+    if (!m->smm) /* APM volume 2, 10.3.2: A20M# is not looked at in SMM */
+        gpa &= __atomic_load_n(&m->a20_mask, __ATOMIC_RELAXED);
     const struct abi_map_entry *e = &m->mem[m->hot];
-    if (m->hot >= m->n_mem || !entry_has(e, gpa)) {
+    const struct abi_map_entry *over = m->smm ? map_find(m->smram, m->n_smram, gpa) : NULL;
+    if (over) {
+        e = over;
+    } else if (m->hot >= m->n_mem || !entry_has(e, gpa)) {
         e = map_find(m->mem, m->n_mem, gpa);
         if (!e || e->kind > ABI_MAP_ROM)
             return NULL;

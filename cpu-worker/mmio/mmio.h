@@ -19,9 +19,11 @@ struct mmu_host { /* guest memory as this process sees it; one per VM */
     struct abi_machine_page *page;
     /* Private copy of the address map: validated, sorted, every RAM range inside the memfd. */
     uint32_t seq;       /* of the copy */
-    uint32_t n_mem, n_io, hot;
+    uint32_t n_mem, n_io, n_smram, hot;
     struct abi_map_entry mem[ABI_MAP_MAX];
     struct abi_map_entry io[ABI_IO_MAX];
+    struct abi_map_entry smram[ABI_SMRAM_MAX];
+    bool smm;           /* this vCPU is in SMM: smram[] lies over mem[], and A20 is not masked */
     uint64_t a20_mask;  /* ~0, or without bit 20 while the gate is closed. Atomic */
     int kick[ABI_KICK_MAX]; /* eventfds, -1 = none */
     int doorbell_vmm;       /* eventfd, -1 = none */
@@ -38,6 +40,7 @@ bool mmio_map_changed(struct mmu_host *m);
 /* Takes a new copy if there is one; true if the copy changed. vCPU thread. */
 bool mmio_map_refresh(struct mmu_host *m);
 void mmio_a20_set(struct mmu_host *m, bool enabled); /* then flush the TLB */
+void mmio_smm_set(struct mmu_host *m, bool smm); /* vCPU thread; then flush the TLB */
 void mmio_stop(struct mmu_host *m); /* any thread: an access that waits for the vmm ends */
 
 /* Host address of the RAM or ROM byte at gpa, NULL = not memory. The rest of its 4 KiB page

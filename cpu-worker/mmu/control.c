@@ -8,6 +8,8 @@
 
 #define CR0_BITS 0xe005003full
 #define CR3_NOFLUSH (1ull << 63)
+#define EFER_BITS 0xd01ull /* SCE LME LMA NXE */
+#define RF_VM 0x20000ull
 #define PDPTE_RESERVED 0x1e6ull
 
 static uint64_t phys_reserved(const struct cpu *c)
@@ -120,6 +122,31 @@ bool cr4_write(struct cpu *c, uint64_t v)
     if ((old ^ v) & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE))
         tlb_flush_all(c);
     cs_changed(c);
+    return true;
+}
+
+static bool set_valid(const struct cpu *c, const struct control_set *n)
+{
+    bool pg = n->cr0 & CR0_PG, lma = n->efer & EFER_LMA;
+    if ((n->cr0 >> 32) || (pg && !(n->cr0 & CR0_PE)) || ((n->cr0 & CR0_NW) && !(n->cr0 & CR0_CD)))
+        return false;
+    if ((n->cr4 & ~c->cr4_mask) || (n->efer & ~EFER_BITS) || lma != (pg && (n->efer & EFER_LME)))
+        return false;
+    if (!lma)
+        return !(n->cr4 & CR4_PCIDE);
+    return (n->cr4 & CR4_PAE) && !(n->cr3 & phys_reserved(c)) && !(n->rflags & RF_VM) &&
+           (n->cs_attr & (ABI_SEG_L | ABI_SEG_DB)) != (ABI_SEG_L | ABI_SEG_DB);
+}
+bool control_load(struct cpu *c, const struct control_set *n)
+{
+    if (!set_valid(c, n))
+        return false;
+    if (pae_paging(n->cr0, n->cr4, n->efer) && !pdptes_load(c, n->cr3))
+        return false;
+    c->s->cr0 = (n->cr0 & CR0_BITS) | CR0_ET;
+    c->s->cr3 = n->cr3;
+    c->s->cr4 = n->cr4;
+    c->s->efer = n->efer;
     return true;
 }
 

@@ -33,6 +33,13 @@ uint64_t cr4_carried(const struct cpu *c);
 bool cr0_write(struct cpu *c, uint64_t v);
 bool cr3_write(struct cpu *c, uint64_t v);
 bool cr4_write(struct cpu *c, uint64_t v);
+/* All of them at once, as RSM loads them. */
+struct control_set {
+    uint64_t cr0, cr3, cr4, efer, rflags;
+    uint32_t cs_attr;
+};
+/* False: no processor is ever in that state, and nothing has changed. The caller derives the rest. */
+bool control_load(struct cpu *c, const struct control_set *n);
 /* PKRU is a register of rights: what the TLB holds was filled under the old ones. */
 void pkru_write(struct cpu *c, uint32_t v);
 

@@ -176,6 +176,8 @@ static inline bool cpu_has(const struct cpu *c, enum cpu_feature f)
 #define MODE_TF   0x200u
 #define MODE_OSFXSR 0x400u
 #define MODE_AVX  0x800u /* CR4.OSXSAVE, and XCR0 has SSE and AVX */
+#define MODE_SMM  0x1000u /* sees SMRAM: the same address may be other code */
+#define MODE_BITS 13u
 
 /* intr_shadow: no interrupt before the next instruction ends; after a load of SS no debug trap either. */
 enum { SHADOW_STI = 1, SHADOW_SS = 2 };

@@ -19,6 +19,7 @@
 #include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/chain.h"
 #include "cpu-worker/run/debug.h"
+#include "cpu-worker/run/smm.h"
 #include "cpu-worker/run/startup.h"
 #include "cpu-worker/run/team.h"
 #include "ipc/cpu-model.h"
@@ -102,9 +103,14 @@ void cpu_request_flush(struct cpu *c)
     cpu_kick(c);
 }
 
+/* INIT waits for RSM (APM volume 2, 10.3.3); a start-up IPI would mean nothing. */
+static bool startup_ready(const struct cpu *c)
+{
+    return !smm_active(c) && startup_pending(c);
+}
 static bool must_wake(struct cpu *c)
 {
-    if (c->pause_req || c->flush_req || startup_pending(c))
+    if (c->pause_req || c->flush_req || startup_ready(c) || smm_smi_ready(c))
         return true;
     return !c->s->wait_sipi && ((!c->s->nmi_blocked && chipset_nmi_pending(c->chipset, c->index)) ||
                                 ((c->eflags & RF_IF) && chipset_intr_pending(c->chipset, c->index)));
@@ -149,11 +155,14 @@ static bool events_take(struct cpu *c)
         c->exit_request = 1; /* interrupts are looked at again after the pause */
         return true;
     }
-    if (startup_pending(c))
+    if (startup_ready(c))
         startup_take(c);
     if (c->s->wait_sipi)
         return false;
-    if (c->s->db_pending && c->s->intr_shadow != SHADOW_SS) { /* before NMI and interrupts (table 6-2) */
+    if (!c->s->intr_shadow && smm_smi_ready(c)) { /* before everything else (SDM volume 3, table 6-2) */
+        smm_enter(c);
+        c->exit_request = 1; /* the handler may unblock what waits now */
+    } else if (c->s->db_pending && c->s->intr_shadow != SHADOW_SS) { /* before NMI and interrupts (table 6-2) */
         c->s->dr[6] = (c->s->dr[6] & ~0xfull) | c->s->db_pending;
         c->s->db_pending = 0;
         c->s->halted = 0;
@@ -245,6 +254,8 @@ static bool entry_cleared_tf(const struct cpu *c, op_fn fn)
  * that did not fall through. */
 static bool step_traps(const struct cpu *c, op_fn fn, uint64_t fallthrough)
 {
+    if (fn == op_rsm) /* the flags now are those of another program */
+        return false;
     if (c->s->intr_shadow == SHADOW_SS || entry_cleared_tf(c, fn))
         return false;
     return !(c->s->debugctl & DEBUGCTL_BTF) || c->rip != fallthrough;

@@ -21,6 +21,7 @@ int cpu_run(struct cpu *c); /* until c->pause_req; enum cpu_exit; architectural 
 void cpu_kick(struct cpu *c);
 void cpu_request_flush(struct cpu *c);
 void cpu_state_load(struct cpu *c); /* shared page -> running state, everything derived recomputed */
+void cpu_state_switch(struct cpu *c); /* the same, and decoded code is kept */
 void cpu_state_save(struct cpu *c);
 
 /* Derived state, after control registers, CPL or CS changed. */

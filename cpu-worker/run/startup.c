@@ -30,6 +30,7 @@ static void power_on_state(struct abi_vcpu_state *s)
     s->pat = 0x0007040600070406ull;
     s->xcr0 = 1;
     s->misc_enable = 1;
+    s->smbase = ABI_SMBASE_RESET;
 }
 
 void startup_state_reset(struct abi_vcpu_state *s, bool power_on)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "cpu-worker/helpers/xsave.h"
 #include "cpu-worker/interp/segment.h"
+#include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 
@@ -48,6 +49,7 @@ static uint32_t mode_of(const struct cpu *c)
     m |= s->cr4 & 0x200 ? MODE_OSFXSR : 0;
     m |= s->cr4 & 0x40000 && (s->xcr0 & 6) == 6 ? MODE_AVX : 0;
     m |= c->eflags & 0x100 ? MODE_TF : 0;
+    m |= s->smm & ABI_SMM_ACTIVE ? MODE_SMM : 0;
     return m;
 }
 /* Blocks end with their page, so only a limit inside a page can be passed without a look at the run
@@ -60,10 +62,10 @@ void cpu_mode_update(struct cpu *c)
 {
     c->mode = mode_of(c);
     c->cs_tight = !(c->mode & MODE_64) && limit_inside_page(&c->s->seg[ABI_CS]);
-    c->jc_key = c->jc_gen << 24 | (uint64_t)CTX_FETCH(c->ctx) << 12 | c->mode;
+    c->jc_key = c->jc_gen << (MODE_BITS + 12) | (uint64_t)CTX_FETCH(c->ctx) << MODE_BITS | c->mode;
 }
 
-void cpu_state_load(struct cpu *c)
+void cpu_state_switch(struct cpu *c)
 {
     memcpy(c->gpr, c->s->gpr, sizeof(c->s->gpr));
     c->gpr[REG_ZERO] = 0;
@@ -80,6 +82,12 @@ void cpu_state_load(struct cpu *c)
     cpu_mode_update(c);
     debug_update(c);
     tlb_flush_all(c);
+    c->link_slot = NULL;
+}
+void cpu_state_load(struct cpu *c)
+{
+    mmio_smm_set(c->mem, c->s->smm & ABI_SMM_ACTIVE);
+    cpu_state_switch(c);
     block_flush_all(c);
 }
 void cpu_state_save(struct cpu *c)

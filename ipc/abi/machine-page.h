@@ -19,10 +19,11 @@
 #include "ipc/abi/vcpu-state.h"
 
 #define ABI_MACHINE_MAGIC   0x31504d42u /* "BMP1" */
-#define ABI_MACHINE_VERSION 2u
+#define ABI_MACHINE_VERSION 3u
 
 #define ABI_MAP_MAX     128 /* memory-space entries */
 #define ABI_IO_MAX      128 /* port-space entries the chipset does not claim itself */
+#define ABI_SMRAM_MAX   4   /* ranges only system management mode sees */
 #define ABI_RAM_MAX     4   /* guest memory memfds */
 #define ABI_KICK_MAX    96  /* notify eventfds, worker -> device processes */
 #define ABI_CALL_MAX    128 /* interrupt eventfds, device processes and vmm -> worker */
@@ -51,9 +52,10 @@ struct abi_addr_map {
     uint32_t seq;   /* odd while the vmm writes; the worker re-reads until even and unchanged */
     uint32_t count; /* <= ABI_MAP_MAX, entries sorted by gpa, never overlapping */
     uint32_t io_count; /* <= ABI_IO_MAX. Port-space KICK: a 16-bit store of value q rings slot + q */
-    uint32_t pad;
+    uint32_t smram_count; /* <= ABI_SMRAM_MAX, sorted and not overlapping each other */
     struct abi_map_entry mem[ABI_MAP_MAX];
     struct abi_map_entry io[ABI_IO_MAX];
+    struct abi_map_entry smram[ABI_SMRAM_MAX]; /* RAM or ROM that lies over mem[] for a vCPU in SMM */
 };
 
 /* ---- interrupt routes: index = call eventfd; writer = vmm, pending is set by the worker --------- */
@@ -130,6 +132,8 @@ struct abi_machine_page {
     int64_t rtc_base_s;    /* guest RTC at power-on, seconds since 1970 (UTC or local per -rtc) */
     uint32_t acpi_sci_gsi; /* 9 */
     uint32_t power_button; /* vmm increments: ACPI power button pressed */
+    uint32_t apm_smi;      /* vmm: stores to port B2h raise an SMI (PIIX4 DEVACTB.APMC_EN) */
+    uint32_t pad_smi;
     /* Guest clock: worker's virtual time = CLOCK_MONOTONIC - clock_offset_ns; frozen while paused. */
     int64_t clock_offset_ns;
 

@@ -24,6 +24,10 @@ enum abi_seg { ABI_ES, ABI_CS, ABI_SS, ABI_DS, ABI_FS, ABI_GS, ABI_LDTR, ABI_TR,
 #define ABI_SEG_G        0x8000u
 #define ABI_SEG_UNUSABLE 0x10000u
 
+#define ABI_SMM_ACTIVE 0x1u
+#define ABI_SMM_NMI    0x2u /* NMIs were blocked when the SMI came */
+#define ABI_SMBASE_RESET 0x30000u
+
 struct abi_segment {
     uint16_t selector;
     uint16_t pad;
@@ -78,7 +82,9 @@ struct abi_vcpu_state {
     uint32_t db_pending;  /* DR6 bits of a debug trap that waits for the next instruction boundary */
     uint32_t wait_sipi;   /* after INIT, and after power-on for all but the first: a start-up IPI starts it */
     uint32_t debugctl;    /* IA32_DEBUGCTL */
-    uint32_t pad2;
+    uint32_t smm;         /* ABI_SMM_* */
+    uint32_t smbase;      /* ABI_SMBASE_RESET at power-on, then what SMM handlers moved it to */
+    uint32_t smm_db;      /* db_pending of the program that the SMI interrupted */
 };
 _Static_assert(sizeof(struct abi_segment) == 24, "ABI");
 _Static_assert(sizeof(struct abi_vcpu_state) <= 4096, "ABI");

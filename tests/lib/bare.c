@@ -148,6 +148,7 @@ void bare_long_mode(struct bare *b, uint64_t rip, uint64_t rsp)
     s->dr[6] = 0xffff0ff0;
     s->dr[7] = 0x400;
     s->misc_enable = 1;
+    s->smbase = ABI_SMBASE_RESET;
     cpu_state_load(b->cpu);
 }
 

@@ -41,6 +41,7 @@ void linux_vcpu_reset(struct abi_vcpu_state *v)
     v->dr[6] = 0xffff0ff0;
     v->dr[7] = 0x400;
     v->pat = 0x0007040600070406ull;
+    v->smbase = ABI_SMBASE_RESET;
     v->misc_enable = 1; /* fast strings */
     v->xcr0 = 1;
     v->mxcsr = 0x1f80;
