@@ -112,6 +112,18 @@ static const char *const script[][2] = {
     {"{\"execute\":\"query-chardev\"}", "\"label\": \"compat_monitor0\""},
     {"{\"execute\":\"query-cpus-fast\"}", "\"cpu-index\": 0"},
     {"{\"execute\":\"query-commands\"}", "{\"name\": \"query-commands\"}"},
+    {"{\"execute\":\"query-cpu-definitions\"}",
+     "\"name\": \"Haswell-noTSX\", \"typename\": \"Haswell-noTSX-x86_64-cpu\""},
+    {"{\"execute\":\"query-cpu-model-expansion\",\"arguments\":{\"type\":\"full\",\"model\":{\"name\":\"Haswell\",\"props\":{\"avx2\":false}}}}",
+     "\"avx2\": false"},
+    {"{\"execute\":\"query-cpu-model-expansion\",\"arguments\":{\"type\":\"static\",\"model\":{\"name\":\"EPYC\"}}}",
+     "\"name\": \"base\", \"props\": {\"fpu\": true"},
+    {"{\"execute\":\"query-cpu-model-expansion\",\"arguments\":{\"type\":\"full\",\"model\":{\"name\":\"z80\"}}}",
+     "unable to find CPU model 'z80'"},
+    {"{\"execute\":\"query-cpu-model-expansion\",\"arguments\":{\"type\":\"part\",\"model\":{\"name\":\"max\"}}}",
+     "'static' or 'full'"},
+    {"{\"execute\":\"query-cpu-model-expansion\",\"arguments\":{\"type\":\"full\",\"model\":{\"name\":5}}}",
+     "'name' and 'props'"},
     {"{\"execute\":\"query-name\"}{\"execute\":\"query-kvm\"}", "\"enabled\""},
 };
 
