@@ -112,7 +112,8 @@ static bool file_has(const char *root, const struct cover *c)
 }
 bool cover_check(const char *root, bool (*used)(ZydisMnemonic m))
 {
-    bool good = file_has(root, &far_branch) & file_has(root, &segment_load);
+    bool good = file_has(root, &far_branch);
+    good &= file_has(root, &segment_load);
     for (unsigned k = 0; k < sizeof(table) / sizeof(table[0]); k++)
         if (used(table[k].m))
             good &= file_has(root, &table[k]);

@@ -22,6 +22,18 @@ static struct {
     bool table, list;
 } opt = {.cases = 2000, .seed = 1, .only = "", .groups = ""};
 
+/* The sanitizers look at our code, not at the processor: a tenth of the cases will do. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SLOWDOWN 10
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLOWDOWN 10
+#endif
+#endif
+#ifndef SLOWDOWN
+#define SLOWDOWN 1
+#endif
+
 static const char *const group_name[G_N] = {"integer", "branch", "string", "bit", "system", "x87", "mmx",
                                             "sse", "avx", "crypto"};
 static struct form *forms;
@@ -216,6 +228,7 @@ static void options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     options(argc, argv);
+    opt.cases = opt.cases > SLOWDOWN ? opt.cases / SLOWDOWN : 1;
     setvbuf(stdout, NULL, _IOLBF, 0);
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
