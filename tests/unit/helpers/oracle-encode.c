@@ -26,41 +26,53 @@ static void special_rules(struct insn *i, ZydisMnemonic mn)
     }
 }
 
+/* A CPUID bit of the host: leaf, register (0 EAX .. 3 EDX), bit. The compilers' own names of the newer features
+ * differ. */
+static bool cpuid_bit(unsigned leaf, unsigned reg, unsigned bit)
+{
+    unsigned r[4] = {0};
+    __get_cpuid_count(leaf, 0, &r[0], &r[1], &r[2], &r[3]);
+    return r[reg] >> bit & 1;
+}
+static bool host_avx(void)
+{
+    return __builtin_cpu_supports("avx"); /* with the operating system's consent */
+}
 /* What is newer than SSE4.2 may be missing on the host. */
 static bool host_has(ZydisISASet set)
 {
-    unsigned a, b = 0, c, d;
     switch (set) {
     case ZYDIS_ISA_SET_AES:
-        return __builtin_cpu_supports("aes");
+        return cpuid_bit(1, 2, 25);
     case ZYDIS_ISA_SET_PCLMULQDQ:
-        return __builtin_cpu_supports("pclmul");
+        return cpuid_bit(1, 2, 1);
     case ZYDIS_ISA_SET_SHA:
-        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
+        return cpuid_bit(7, 1, 29);
     case ZYDIS_ISA_SET_AVXAES:
-        return __builtin_cpu_supports("avx") && __builtin_cpu_supports("aes");
+        return host_avx() && cpuid_bit(1, 2, 25);
     case ZYDIS_ISA_SET_AVX:
-        return __builtin_cpu_supports("avx");
+        return host_avx();
     case ZYDIS_ISA_SET_AVX2:
     case ZYDIS_ISA_SET_AVX2GATHER:
-        return __builtin_cpu_supports("avx2");
+        return host_avx() && cpuid_bit(7, 1, 5);
     case ZYDIS_ISA_SET_FMA:
-        return __builtin_cpu_supports("fma");
+        return host_avx() && cpuid_bit(1, 2, 12);
     case ZYDIS_ISA_SET_F16C:
-        return __get_cpuid_count(1, 0, &a, &b, &c, &d) && (c >> 29 & 1);
+        return host_avx() && cpuid_bit(1, 2, 29);
     case ZYDIS_ISA_SET_GFNI:
+        return cpuid_bit(7, 2, 8);
     case ZYDIS_ISA_SET_AVX_GFNI:
-        return __builtin_cpu_supports("gfni");
+        return host_avx() && cpuid_bit(7, 2, 8);
     case ZYDIS_ISA_SET_VAES:
-        return __builtin_cpu_supports("vaes");
+        return host_avx() && cpuid_bit(7, 2, 9);
     case ZYDIS_ISA_SET_VPCLMULQDQ:
-        return __builtin_cpu_supports("vpclmulqdq");
+        return host_avx() && cpuid_bit(7, 2, 10);
     case ZYDIS_ISA_SET_SSE4A:
-        return __get_cpuid_count(0x80000001, 0, &a, &b, &c, &d) && (c >> 6 & 1);
+        return cpuid_bit(0x80000001, 2, 6);
     case ZYDIS_ISA_SET_CLFLUSHOPT:
-        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 23 & 1);
+        return cpuid_bit(7, 1, 23);
     case ZYDIS_ISA_SET_CLWB:
-        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 24 & 1);
+        return cpuid_bit(7, 1, 24);
     default:
         return true;
     }
