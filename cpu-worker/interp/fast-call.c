@@ -118,8 +118,10 @@ OP(op_sysexit)
 {
     uint16_t sel = (uint16_t)c->s->sysenter_cs & 0xfffcu;
     bool to64 = o->aux == 64;
+    if (!(c->mode & MODE_PE) || c->cpl) /* on AMD too the privilege level comes first */
+        cpu_raise_err(c, o, VEC_GP, 0);
     sysenter_check(c, o);
-    if (!(c->mode & MODE_PE) || c->cpl || !sel)
+    if (!sel)
         cpu_raise_err(c, o, VEC_GP, 0);
     if (to64 && (!cpu_canonical(c, c->gpr[REG_RDX]) || !cpu_canonical(c, c->gpr[REG_RCX])))
         cpu_raise_err(c, o, VEC_GP, 0);

@@ -148,6 +148,10 @@ static void sysenter_long(unsigned vendor)
     rig.cpu->vendor = vendor;
     int v = rig_run();
     ok(v == (vendor == ABI_CPU_AMD ? 6 : 13), "%s: SYSEXIT in 64-bit mode, no SYSENTER_CS (%d)", name[vendor], v);
+    LOAD_USER(k_sysexit);
+    rig.cpu->vendor = vendor;
+    v = rig_run();
+    ok(v == 13, "%s: ... in ring 3: #GP before anything else (%d)", name[vendor], v);
 }
 static void sysenter_legacy(unsigned vendor)
 {
