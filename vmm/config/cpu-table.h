@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Processor models by name, each as the difference from an earlier one. Facts of the processors (vendors'
- * CPUID documentation) and of the names QEMU 7.2 gives them; tests/compat/cpu-models.py compares. Owns the
- * table; must never know what the worker carries.
+ * Processor models by name, each as the difference from an earlier one: what Debian's QEMU 7.2 reports for
+ * these names over QMP (tests/compat/cpu-models.py compares), and for EPYC-Genoa and SapphireRapids what the
+ * vendors publish. Owns the table; must never know what the worker carries.
  */
 #ifndef BULKHEAD_VMM_CONFIG_CPU_TABLE_H
 #define BULKHEAD_VMM_CONFIG_CPU_TABLE_H
