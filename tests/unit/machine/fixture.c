@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "ipc/cpu-model.h"
+
 unsigned fix_broken;
 
 static int slots_alloc(int *fd, unsigned *used, unsigned max, unsigned n)
@@ -91,6 +93,8 @@ static void plan_fill(struct plan *p)
 
     memset(initrd, 0x5a, sizeof(initrd));
     p->smp = 1;
+    strcpy(p->cpu, "max");
+    cpu_model_host(&p->cpu_model);
     strcpy(p->kernel, "vmlinuz");
     strcpy(p->initrd, "initrd.gz");
     strcpy(p->append, "console=ttyS0");
