@@ -102,7 +102,9 @@ int bare_init(struct bare *b, uint64_t ram_size)
     b->cpu = map((cpu_size() + 4095) & ~4095ul);
     b->cs = chipset_init(b->page, &host);
     chipset_reset(b->cs);
-    return cpu_init(b->cpu, 0, b->page, &b->mem, b->cs, b->cp);
+    int err = cpu_init(b->cpu, 0, b->page, &b->mem, b->cs, b->cp);
+    b->team = b->cpu->team;
+    return err;
 }
 
 static void seg(struct abi_vcpu_state *s, unsigned i, uint16_t sel, uint32_t attr)

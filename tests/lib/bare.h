@@ -20,6 +20,7 @@ struct bare {
     struct mmu_host mem;
     struct chipset *cs;
     struct cpu *cpu;
+    struct team *team;    /* of cpu; here because leak checkers do not look into its mapping */
     volatile int stop;    /* set by a power-off or reset event */
     int event;            /* enum chipset_event of the last one */
 };
