@@ -55,8 +55,12 @@ void tool_snapshots_json(struct tool_chain *c, unsigned at, const char *in)
 {
     struct qcow2_snapshot *list;
     unsigned n;
-    if (list_get(c, at, &list, &n) < 0 || !n)
+    if (list_get(c, at, &list, &n) < 0)
         return;
+    if (!n) {
+        free(list);
+        return;
+    }
     printf("%s    \"snapshots\": [\n", in);
     for (unsigned i = 0; i < n; i++) {
         printf("%s        {\n", in);

@@ -60,6 +60,7 @@ void smp_init(unsigned n)
     smp_bare.page->vcpus = n;
     for (unsigned i = 0; i < n; i++)
         smp_bare.page->run[i].apic_id = i;
+    free(smp_bare.cs); /* the one of a single vCPU */
     smp_bare.cs = chipset_init(smp_bare.page, &host);
     chipset_reset(smp_bare.cs);
     team = team_create(n, SMP_RAM, smp_bare.cp);
