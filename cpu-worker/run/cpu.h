@@ -191,9 +191,6 @@ void cpu_raise_err(struct cpu *c, const struct op *o, int vector, uint32_t error
 void cpu_raise_pf(struct cpu *c, const struct op *o, uint64_t va, uint32_t error)
     __attribute__((noreturn));
 
-/* The guest asked for something this processor model does not have: the vCPU stops, inspectable. */
-void cpu_unsupported(struct cpu *c, const struct op *o, const char *what) __attribute__((noreturn));
-
 enum { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP,
        VEC_SS, VEC_GP, VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM };
 

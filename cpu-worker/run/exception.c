@@ -52,11 +52,6 @@ void cpu_fp_cleared(struct cpu *c)
     if (!(c->s->cr0 & CR0_NE) && c->chipset)
         chipset_ferr_clear(c->chipset);
 }
-void cpu_unsupported(struct cpu *c, const struct op *o, const char *what)
-{
-    c->internal_error = what;
-    cpu_raise(c, o, VEC_UD);
-}
 void cpu_raise_pf(struct cpu *c, const struct op *o, uint64_t va, uint32_t error)
 {
     c->s->cr2 = va;
