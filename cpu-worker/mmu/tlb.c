@@ -3,7 +3,7 @@
  * The soft TLB's first level and the address-space generations. A generation names one life of one
  * PCID's translations; dropping them is taking a new number, and nothing is swept until the numbers run
  * out. The low bits of a tag are the rights (CTX_*), so that entries filled under one set of rights are
- * not found under another. Owns tlb[], tlb_gpa[], tlb_host_x[] and the generations.
+ * not found under another. Owns the first level's arrays, tlb_gpa[], tlb_host_x[] and the generations.
  */
 #include "cpu-worker/mmu/tlb.h"
 #include "cpu-worker/mmio/mmio.h"
@@ -25,7 +25,7 @@ void jc_flush(struct cpu *c)
 
 static void entry_drop(struct cpu *c, unsigned i)
 {
-    c->tlb[i].rtag = c->tlb[i].wtag = c->tlb[i].xtag = TLB_INVALID;
+    c->rtag[i] = c->wtag[i] = c->xtag[i] = TLB_INVALID;
 }
 void tlb1_clear(struct cpu *c)
 {
@@ -151,7 +151,7 @@ static void pieces_drop(struct cpu *c, uint64_t base, uint64_t len)
     unsigned first = (base >> 12) & (TLB_SIZE - 1);
     for (unsigned k = 0; k < n; k++) {
         unsigned i = (first + k) & (TLB_SIZE - 1);
-        uint64_t tag = c->tlb[i].rtag & c->tlb[i].xtag;
+        uint64_t tag = c->rtag[i] & c->xtag[i];
         if ((c->tlb_gpa[i] & 1) && tag - base < len)
             entry_drop(c, i);
     }
@@ -180,15 +180,14 @@ void tlb_flush_pcid_page(struct cpu *c, unsigned pcid, uint64_t va)
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page)
 {
     for (unsigned i = 0; i < TLB_SIZE; i++)
-        if (c->tlb[i].wtag != TLB_INVALID &&
-            ((c->tlb[i].wtag & ~0xfffull) + c->tlb[i].addend) == (uintptr_t)host_page)
-            c->tlb[i].wtag = TLB_INVALID;
+        if (c->wtag[i] != TLB_INVALID && (c->wtag[i] & ~0xfffull) + c->addend[i] == (uintptr_t)host_page)
+            c->wtag[i] = TLB_INVALID;
 }
 
 void tlb_protect_all(struct cpu *c)
 {
     for (unsigned i = 0; i < TLB_SIZE; i++)
-        c->tlb[i].wtag = TLB_INVALID;
+        c->wtag[i] = TLB_INVALID;
 }
 
 /* ---- filling ---- */
@@ -196,7 +195,6 @@ void tlb_protect_all(struct cpu *c)
 static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, struct translation *t)
 {
     unsigned i = (va >> 12) & (TLB_SIZE - 1);
-    struct tlb_entry *e = &c->tlb[i];
     uint64_t x = (va & ~0xfffull) | CTX_FETCH(c->ctx);
     uint64_t tag = (c->ctx & 3) == CTX_CHECK ? x : (va & ~0xfffull) | c->ctx;
     bool host_writable;
@@ -208,11 +206,11 @@ static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, 
         return;
     bool store = (allow & ALLOW_W) && (page & PAGE_D) && host_writable &&
                  !team_page_has_code(c->team, t->ram_off);
-    e->addend = (uintptr_t)t->host - va;
+    c->addend[i] = (uintptr_t)t->host - va;
     bool watched = unlikely(c->dbg_armed & DBG_DATA) && debug_page_watched(c, va);
-    e->rtag = (allow & ALLOW_R) && !watched ? tag : TLB_INVALID;
-    e->wtag = store && !watched ? tag : TLB_INVALID;
-    e->xtag = allow & ALLOW_X ? x : TLB_INVALID;
+    c->rtag[i] = (allow & ALLOW_R) && !watched ? tag : TLB_INVALID;
+    c->wtag[i] = store && !watched ? tag : TLB_INVALID;
+    c->xtag[i] = allow & ALLOW_X ? x : TLB_INVALID;
     c->tlb_gpa[i] = (t->gpa & ~0xfffull) | (PAGE_KIND(page) != PAGE_4K);
     c->tlb_host_x[i] = t->host - (t->gpa & 0xfff);
 }
@@ -262,7 +260,7 @@ bool mmu_fetch_probe(struct cpu *c, uint64_t lip, const uint8_t **host, uint64_t
                      uint64_t *ram_off)
 {
     unsigned i = (lip >> 12) & (TLB_SIZE - 1);
-    if (c->tlb[i].xtag != ((lip & ~0xfffull) | CTX_FETCH(c->ctx))) {
+    if (c->xtag[i] != ((lip & ~0xfffull) | CTX_FETCH(c->ctx))) {
         struct translation t;
         uint32_t error;
         if (!va_canonical(c, lip) || !page_find(c, lip, MMU_FETCH, &t, &error))
@@ -282,7 +280,7 @@ bool mmu_fetch_probe(struct cpu *c, uint64_t lip, const uint8_t **host, uint64_t
 const uint8_t *mmu_fetch(struct cpu *c, uint64_t lip, uint64_t *gpa, uint64_t *ram_off)
 {
     unsigned i = (lip >> 12) & (TLB_SIZE - 1);
-    if (likely(c->tlb[i].xtag == ((lip & ~0xfffull) | CTX_FETCH(c->ctx)))) {
+    if (likely(c->xtag[i] == ((lip & ~0xfffull) | CTX_FETCH(c->ctx)))) {
         *gpa = (c->tlb_gpa[i] & ~0xfffull) | (lip & 0xfff);
         if (ram_off)
             *ram_off = ~0ull;

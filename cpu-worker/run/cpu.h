@@ -54,13 +54,9 @@ struct op { /* 40 bytes */
 #define TLB_BITS 10
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_INVALID (~0ull)
-struct tlb_entry {    /* tag = virtual page | context number; compared against page of last byte */
-    uint64_t rtag, wtag, xtag;
-    uintptr_t addend; /* host address = virtual address + addend */
-};
 
 /* The second level: translations of several address spaces, pages of any size as one entry each. What a
- * page allows is kept as the tables say it; rights of the moment are applied when tlb[] is filled. */
+ * page allows is kept as the tables say it; rights of the moment are applied when the first level is filled. */
 #define TLB2_SIZE  4096u
 #define TLB2_LARGE 512u
 struct tlb2_entry {
@@ -103,7 +99,10 @@ struct cpu {
     struct abi_codepage *cp;
     uint32_t cp_seq;
     struct abi_vcpu_state *s;       /* shared state: control registers, segments, FP, ... */
-    struct tlb_entry tlb[TLB_SIZE];
+    /* The soft TLB's first level, one array per question. Tag = virtual page | context number, compared
+     * against the page of the last byte; host address = virtual address + addend. */
+    uint64_t rtag[TLB_SIZE], wtag[TLB_SIZE], xtag[TLB_SIZE];
+    uintptr_t addend[TLB_SIZE];
     struct jc_entry jc[JC_SIZE];
     /* cold */
     sigjmp_buf *unwind; /* where cpu_raise goes */

@@ -47,13 +47,13 @@ void mmu_rmw_end(struct cpu *c);
 /* Host pointer for an access that stays in one RAM page and is permitted, else NULL. */
 static inline __attribute__((always_inline)) void *mmu_ptr_r(struct cpu *c, uint64_t va, unsigned size)
 {
-    const struct tlb_entry *e = &c->tlb[(va >> 12) & (TLB_SIZE - 1)];
-    return likely((((va + size - 1) & ~0xfffull) | c->ctx) == e->rtag) ? (void *)(va + e->addend) : NULL;
+    unsigned i = (va >> 12) & (TLB_SIZE - 1);
+    return likely((((va + size - 1) & ~0xfffull) | c->ctx) == c->rtag[i]) ? (void *)(va + c->addend[i]) : NULL;
 }
 static inline __attribute__((always_inline)) void *mmu_ptr_w(struct cpu *c, uint64_t va, unsigned size)
 {
-    const struct tlb_entry *e = &c->tlb[(va >> 12) & (TLB_SIZE - 1)];
-    return likely((((va + size - 1) & ~0xfffull) | c->ctx) == e->wtag) ? (void *)(va + e->addend) : NULL;
+    unsigned i = (va >> 12) & (TLB_SIZE - 1);
+    return likely((((va + size - 1) & ~0xfffull) | c->ctx) == c->wtag[i]) ? (void *)(va + c->addend[i]) : NULL;
 }
 
 static inline __attribute__((always_inline)) void *mmu_ptr_rmw(struct cpu *c, const struct op *o, uint64_t va, unsigned size)

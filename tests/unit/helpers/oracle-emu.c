@@ -110,14 +110,14 @@ void emu_init(void)
 static void map(const uint8_t *mem, bool mapped)
 {
     for (unsigned i = 0; i < TLB_SIZE; i++)
-        cpu->tlb[i] = (struct tlb_entry){TLB_INVALID, TLB_INVALID, TLB_INVALID, 0};
+        cpu->rtag[i] = cpu->wtag[i] = cpu->xtag[i] = TLB_INVALID;
     if (!mapped)
         return;
     for (unsigned off = 0; off < ORACLE_MEM; off += 4096) {
         uint64_t va = (uintptr_t)mem + off;
-        struct tlb_entry *e = &cpu->tlb[va >> 12 & (TLB_SIZE - 1)];
-        e->rtag = e->wtag = (va & ~0xfffull) | cpu->ctx;
-        e->addend = 0;
+        unsigned i = va >> 12 & (TLB_SIZE - 1);
+        cpu->rtag[i] = cpu->wtag[i] = (va & ~0xfffull) | cpu->ctx;
+        cpu->addend[i] = 0;
     }
 }
 
