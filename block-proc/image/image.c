@@ -81,8 +81,11 @@ struct img_range *img_range_take(struct img *img, uint64_t off, uint64_t len, bo
     uint64_t end = (off + len + img->cluster - 1) / img->cluster * img->cluster;
     struct img_range *r;
     pthread_mutex_lock(&img->lock);
-    while (conflicts(img, start, end, exclusive) || !(r = range_free(img)))
+    while (conflicts(img, start, end, exclusive) || !(r = range_free(img))) {
+        img->waiters++;
         pthread_cond_wait(&img->cond, &img->lock);
+        img->waiters--;
+    }
     *r = (struct img_range){start, end, true, exclusive};
     pthread_mutex_unlock(&img->lock);
     return r;
@@ -92,7 +95,8 @@ void img_range_drop(struct img *img, struct img_range *r)
 {
     pthread_mutex_lock(&img->lock);
     r->used = false;
-    pthread_cond_broadcast(&img->cond);
+    if (img->waiters)
+        pthread_cond_broadcast(&img->cond);
     pthread_mutex_unlock(&img->lock);
 }
 

@@ -73,6 +73,7 @@ struct img {
     char backing_name[IMG_NAME_MAX], backing_fmt[16], data_name[IMG_NAME_MAX];
     pthread_mutex_t lock; /* metadata and range[] */
     pthread_cond_t cond;
+    unsigned waiters; /* for a range */
     struct img_range range[IMG_RANGES];
     void *priv;
 };

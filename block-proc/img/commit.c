@@ -66,6 +66,7 @@ int cmd_commit(int argc, char **argv)
     }
     if (optind != argc - 1)
         return tool_fail("Expecting one image file name");
+    tool_grant(argv[optind], TOOL_WRITE | TOOL_WRITE_BELOW);
     if (tool_open(&chain, argv[optind], fmt, TOOL_WRITE | TOOL_WRITE_BELOW) < 0)
         return 1;
     if (chain.n < 2) {

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "block-proc/img/img.h"
+#include "block-proc/img/opener.h"
 #include "ipc/imagelock.h"
 #include "ipc/imagepath.h"
 #include "ipc/log.h"
@@ -132,15 +133,11 @@ static int lock(int fd, const char *path, unsigned flags)
 
 static int open_named(const struct tool_chain *c, const char *path, unsigned flags, char *real)
 {
-    int how = (flags & TOOL_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK |
-              (flags & TOOL_DIRECT ? O_DIRECT : 0);
-    if (c->n == 0) {
-        snprintf(real, PATH_MAX, "%s", !strncmp(path, "file:", 5) ? path + 5 : path);
-        int fd = open(real, how);
-        return fd < 0 ? -errno : fd;
-    }
-    int r = ipc_image_path(c->path[c->n - 1], path, real, PATH_MAX);
-    return r < 0 ? r : ipc_image_open_path(c->path[c->n - 1], real, how);
+    unsigned how = (flags & TOOL_WRITE ? OPENER_WRITE : 0) | (flags & TOOL_DIRECT ? OPENER_DIRECT : 0);
+    if (c->n)
+        return opener_open_below(c->path[c->n - 1], path, how, real);
+    snprintf(real, OPENER_PATH_MAX, "%s", !strncmp(path, "file:", 5) ? path + 5 : path);
+    return opener_open(path, how);
 }
 
 /* The next image of the chain. */
@@ -149,7 +146,7 @@ static int open_one(struct tool_chain *c, const char *path, const char *fmt, uns
     struct img *img = &c->img[c->n];
     struct img_file *f = &c->file[c->n];
     struct img_options opt = {.readonly = !(flags & TOOL_WRITE), .check = flags & TOOL_CHECK, .probed = !fmt};
-    char real[PATH_MAX];
+    char real[OPENER_PATH_MAX];
     struct stat st;
     int fd = open_named(c, path, flags, real);
     if (fd == -EPERM && c->n) {
@@ -181,8 +178,16 @@ static int open_one(struct tool_chain *c, const char *path, const char *fmt, uns
     return 0;
 }
 
+void tool_grant(const char *path, unsigned flags)
+{
+    opener_grant(path, flags & TOOL_WRITE ? OPENER_WRITE : 0);
+    if (flags & TOOL_WRITE_BELOW)
+        opener_grant(NULL, OPENER_BELOW);
+}
+
 int tool_open(struct tool_chain *c, const char *path, const char *fmt, unsigned flags)
 {
+    opener_lock();
     memset(c, 0, sizeof(*c));
     if (img_io_init(&c->io, NULL) < 0)
         return open_fail(path, -ENOMEM);

@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "block-proc/img/img.h"
 
-#define PIECE       (2u << 20)
+#define PIECE       (2u << 20)   /* at most: a whole cluster of any size */
+#define PIECE_COPY  (512u << 10) /* stays in a processor's own cache between reading and writing */
 #define THREADS_MAX 16
 
 static struct tool_chain source, target;
@@ -19,6 +21,7 @@ static struct tool_chain source, target;
 struct job {
     uint64_t size, next, done;
     uint32_t grain; /* zeros are left out in pieces of this size */
+    uint32_t piece; /* of the disk, for one thread at a time */
     bool compress, progress, existing, everything;
     int err;
     pthread_mutex_t lock;
@@ -100,7 +103,7 @@ static bool piece_take(struct job *j, size_t did, uint64_t *off, size_t *len)
     if (did)
         tool_progress(j->progress, j->done, j->size);
     *off = j->next;
-    *len = j->size - *off < PIECE ? (size_t)(j->size - *off) : PIECE;
+    *len = j->size - *off < j->piece ? (size_t)(j->size - *off) : j->piece;
     bool more = *len && !j->err;
     j->next += *len;
     pthread_mutex_unlock(&j->lock);
@@ -157,11 +160,18 @@ struct convert_args {
     struct tool_options o;
 };
 
+/* Writers of one file wait for each other in the kernel: more threads than processors only sleep. Threads
+ * that compress have work while others write. */
+static unsigned threads_default(bool compress)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN) * (compress ? 2 : 1);
+    return n < 1 ? 1 : n > 8 ? 8 : (unsigned)n;
+}
+
 static int convert_args(int argc, char **argv, struct convert_args *a)
 {
     a->out_fmt = "raw";
     a->sparse = 4096;
-    a->threads = 8;
     for (int o; (o = getopt(argc, argv, "f:O:o:cpqnS:m:WUB:F:t:T:")) != -1;) {
         switch (o) {
         case 'f': a->fmt = optarg; break;
@@ -189,6 +199,8 @@ static int convert_args(int argc, char **argv, struct convert_args *a)
         default: return 1;
         }
     }
+    if (!a->threads)
+        a->threads = threads_default(a->compress);
     if (argc - optind < 2)
         return tool_fail("Must specify image file name");
     if (argc - optind > 2)
@@ -227,6 +239,10 @@ int cmd_convert(int argc, char **argv)
         return 1;
     const char *from = argv[optind], *to = argv[optind + 1];
     unsigned flags = (a.share ? TOOL_SHARE : 0) | (a.src_cache && !strcmp(a.src_cache, "none") ? TOOL_DIRECT : 0);
+    tool_grant(from, 0);
+    tool_grant(to, TOOL_WRITE);
+    if (!a.existing)
+        tool_create_grant(to);
     if (tool_open(&source, from, a.fmt, flags) < 0)
         return 1;
     if (target_open(&a, to)) {
@@ -240,6 +256,7 @@ int cmd_convert(int argc, char **argv)
         j.grain = target.img[0].cluster;
     if (j.grain > PIECE)
         j.grain = PIECE;
+    j.piece = j.grain > PIECE_COPY ? PIECE : PIECE_COPY;
     int r = run(&j, (unsigned)a.threads);
     if (r == 0 && a.existing && target.img[0].size > j.size)
         r = img_zero(&target.img[0], j.size, target.img[0].size - j.size, true, &target.io);
@@ -337,6 +354,8 @@ int cmd_compare(int argc, char **argv)
     }
     if (argc - optind != 2)
         return tool_fail("Expecting two image file names"), 2;
+    tool_grant(argv[optind], 0);
+    tool_grant(argv[optind + 1], 0);
     if (tool_open(&source, argv[optind], f1, flags) < 0)
         return 2;
     if (tool_open(&target, argv[optind + 1], f2, flags) < 0) {

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "block-proc/img/img.h"
+#include "block-proc/img/opener.h"
 
 static bool on_off(const char *val, bool *out)
 {
@@ -118,6 +119,8 @@ static int backing_look(const char *file, struct tool_options *o, bool unsafe)
         return tool_fail("%s: Backing file specified without backing format", file);
     snprintf(path, sizeof(path), "%.*s%s", o->backing[0] != '/' && slash ? (int)(slash - file + 1) : 0, file,
              o->backing);
+    tool_grant(path, 0);
+    tool_create_grant(file);
     if (tool_open(&c, path, o->backing_fmt, 0) < 0)
         return 1;
     if (!o->has_size)
@@ -206,6 +209,11 @@ static int options_check(const char *file, struct tool_options *o)
     return 0;
 }
 
+void tool_create_grant(const char *file)
+{
+    opener_grant(file, OPENER_WRITE | OPENER_CREATE | OPENER_PARTS);
+}
+
 int tool_create(const char *file, const char *fmt, const struct tool_options *given, bool quiet)
 {
     struct tool_options o = *given;
@@ -224,8 +232,9 @@ int tool_create(const char *file, const char *fmt, const struct tool_options *gi
     if (!quiet)
         say_formatting(file, fmt, &o);
     fflush(stdout);
-    int fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    int r = fd < 0 ? -errno : img_file_open(&f, fd, false);
+    opener_lock();
+    int fd = opener_open(file, OPENER_WRITE | OPENER_CREATE);
+    int r = fd < 0 ? fd : img_file_open(&f, fd, false);
     f.unsafe = true; /* a new image that is lost with the host is made again */
     if (r == 0 && o.nocow)
         nocow_set(fd);
@@ -270,6 +279,7 @@ int cmd_create(int argc, char **argv)
         return 1;
     if (!o.has_size)
         return tool_fail("%s: Image creation needs a size parameter", file);
+    tool_create_grant(file);
     return tool_create(file, fmt, &o, quiet);
 }
 
@@ -296,6 +306,7 @@ int cmd_resize(int argc, char **argv)
         return tool_fail("Expecting image file name and size");
     if (!tool_size(size + (size[0] == '-' || size[0] == '+'), &v))
         return tool_fail("Invalid image size '%s'", size);
+    tool_grant(argv[optind], TOOL_WRITE);
     if (tool_open(&c, argv[optind], fmt, TOOL_WRITE) < 0)
         return 1;
     uint64_t old = c.img[0].size;

@@ -21,7 +21,10 @@ struct tool_chain { /* an image and what is below it; [0] is the image */
 };
 
 enum { TOOL_WRITE = 1, TOOL_CHECK = 2, TOOL_NO_BACKING = 4, TOOL_SHARE = 8, TOOL_DIRECT = 16, TOOL_WRITE_BELOW = 32 };
-/* fmt NULL = guess. 0, or -1 after saying why. */
+/* Before the first tool_open of a command: every name of the command line it will open, with TOOL_WRITE and
+ * TOOL_WRITE_BELOW as needed. */
+void tool_grant(const char *path, unsigned flags);
+/* fmt NULL = guess. 0, or -1 after saying why. The first call locks the program down. */
 int tool_open(struct tool_chain *c, const char *path, const char *fmt, unsigned flags);
 void tool_close(struct tool_chain *c);
 /* io is the calling thread's. Does this range read as zeros without looking at bytes? *len is cut to where the answer changes. depth
@@ -51,6 +54,8 @@ struct tool_options { /* -o, and what other options say of a new image */
 };
 /* Reads one "a=b,c=d" list; file: for messages. 0 or the exit status. */
 int tool_options_parse(struct tool_options *o, const char *fmt, const char *file, const char *list);
+/* Before the lock: the image will be made. */
+void tool_create_grant(const char *file);
 /* Makes the image. 0 or the exit status. */
 int tool_create(const char *file, const char *fmt, const struct tool_options *o, bool quiet);
 

@@ -150,7 +150,10 @@ static int args_read(int argc, char **argv, const char *shorts, struct about_arg
         default: return 1;
         }
     }
-    return optind == argc - 1 ? 0 : tool_fail("Expecting one image file name");
+    if (optind != argc - 1)
+        return tool_fail("Expecting one image file name");
+    tool_grant(argv[optind], a->repair ? TOOL_WRITE : 0);
+    return 0;
 }
 
 int cmd_info(int argc, char **argv)

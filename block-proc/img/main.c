@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "block-proc/img/img.h"
+#include "block-proc/img/opener.h"
 
 static const struct command {
     const char *name;
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
             continue;
         if (!commands[i].run)
             return tool_fail("%s: this command is not built in this version", name);
+        opener_start();
         return commands[i].run(argc - 1, argv + 1);
     }
     return tool_fail("Command not found: %s\nTry 'bulkhead-img --help' for more information", name);

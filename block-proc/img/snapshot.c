@@ -120,6 +120,7 @@ int cmd_snapshot(int argc, char **argv)
     if (name && strlen(name) > 255)
         return tool_fail("the snapshot's name is longer than 255 bytes");
     bool list = !action || action == 'l';
+    tool_grant(argv[optind], list ? 0 : TOOL_WRITE);
     if (tool_open(&c, argv[optind], fmt, TOOL_NO_BACKING | share | (list ? 0 : TOOL_WRITE)) < 0)
         return 1;
     int r = 0;
