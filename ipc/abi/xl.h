@@ -19,15 +19,17 @@
  *                         the interpreter makes the branch.
  *   jmp gs:[stub POLL]    ecx likewise: exit_request or the code-page sequence wants attention there. The
  *                         instruction may have been executed before (a loop); it is the next to execute.
- *   call gs:[stub MISS]   r9 = linear address, ecx = abi_xl_miss word: fill the soft TLB and return, keeping
- *                         everything but rcx and r9 (r10 and flags too, and SIMD state if it was live). When
- *                         the access cannot be plain memory: drop the return address, LEAVE at that
- *                         instruction.
+ *   call gs:[stub MISS]   r9 = linear address, ecx = abi_xl_miss word: fill the soft TLB for this access and return,
+ *                         keeping everything but rcx and r9 (r10 and flags too, and SIMD state if it was
+ *                         live). Returns rcx = 0: filled, or worth another try. Not 0: the access is not plain
+ *                         memory (a fault, a device, a page with code or a watchpoint, two pages); the
+ *                         translation then leaves.
  *   call gs:[stub SIMD]   load the guest's XMM, YMM and MXCSR, set simd_dead to 0; keeps everything but rcx.
  *   jmp gs:[slots + 8n]   ecx = n: to the translation the slot leads to. A slot that leads nowhere holds the
  *                         link stub: n says which exit of which translation it was (abi_xl_out.slot).
- * A host fault inside a translation (#DE, #XM, #GP of an aligned operand, of an address that is not canonical)
- * happens at a host offset listed in the fault table and means LEAVE at the guest instruction beside it.
+ * A host fault inside a translation (#DE, #XM, #GP or #SS of an aligned operand or of an address that is not
+ * canonical) happens at a host offset listed in the fault table: the worker's signal handler lets the thread
+ * go on at the offset listed beside it, with all registers and flags as they were; the code there leaves.
  */
 #ifndef BULKHEAD_IPC_ABI_XL_H
 #define BULKHEAD_IPC_ABI_XL_H
@@ -79,16 +81,14 @@ enum abi_xl_stub { ABI_XL_LEAVE, ABI_XL_POLL, ABI_XL_MISS, ABI_XL_SIMD, ABI_XL_L
 enum abi_xl_why {
     ABI_XL_WHY_INSN,     /* an instruction that is not translated */
     ABI_XL_WHY_BRANCH,   /* a branch whose target is not in the jump cache */
-    ABI_XL_WHY_FAULT,    /* set by the worker: a host fault */
-    ABI_XL_WHY_MEMORY,   /* set by the worker: MISS could not be made plain memory */
+    ABI_XL_WHY_FAULT,    /* a host fault */
+    ABI_XL_WHY_MEMORY,   /* MISS could not be made plain memory */
     ABI_XL_WHYS
 };
 
-/* ecx of MISS: instruction's offset from pgbase in bits 0-12, size of the access
- * in bytes in bits 16-23, bit 24: it writes. */
-#define ABI_XL_MISS_OFF(w)  ((w) & 0x1fffu)
-#define ABI_XL_MISS_SIZE(w) (((w) >> 16) & 0xffu)
-#define ABI_XL_MISS_WRITE   0x1000000u
+/* ecx of MISS: size of the access in bytes, and whether it writes. */
+#define ABI_XL_MISS_SIZE(w) ((w) & 0xffffu)
+#define ABI_XL_MISS_WRITE   0x10000u
 
 struct abi_xl_frame {
     uint64_t gpr[18];               /* hardware numbers; [16] is 0, [17] the interpreter's */
@@ -108,7 +108,8 @@ struct abi_xl_frame {
     uint64_t simd_dead;             /* not 0: XMM, YMM and MXCSR are in the worker's memory */
     uint64_t stub[ABI_XL_STUBS];
     uint64_t scratch[8];            /* translated code's, inside one instruction */
-    uint64_t spare[10];
+    uint64_t df_mask;               /* constant: 0x400 */
+    uint64_t spare[9];
     uint64_t rtag[ABI_XL_TLB_SIZE], wtag[ABI_XL_TLB_SIZE], xtag[ABI_XL_TLB_SIZE];
     uint64_t addend[ABI_XL_TLB_SIZE];
     struct abi_xl_jc jc[ABI_XL_JC_SIZE];
@@ -133,6 +134,7 @@ ABI_XL_AT(jc_mask, 288);
 ABI_XL_AT(simd_dead, 296);
 ABI_XL_AT(stub, 304);
 ABI_XL_AT(scratch, 432);
+ABI_XL_AT(df_mask, 496);
 ABI_XL_AT(rtag, 576);
 ABI_XL_AT(wtag, 576 + 8192);
 ABI_XL_AT(xtag, 576 + 2 * 8192);
@@ -169,8 +171,8 @@ struct abi_xl_in {
     uint32_t feat[ABI_CPU_WORDS]; /* advertised features: other instructions are left to the interpreter */
 };
 struct abi_xl_fault {
-    uint32_t host; /* offset in the code of a host instruction that may fault */
-    uint32_t off;  /* offset from pgbase of the guest instruction it belongs to */
+    uint32_t host;   /* offset in the code of a host instruction that may fault */
+    uint32_t resume; /* offset in the code to continue at after its fault */
 };
 /* What it gives back, beside the code. */
 struct abi_xl_out {
