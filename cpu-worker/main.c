@@ -22,6 +22,7 @@
 
 #define SEND_WAIT_MS 1000
 #define STOP_WAIT_S  2
+#define SLOT_SIZE_MAX (1ull << 30) /* of the slots but RAM */
 
 struct worker {
     struct devproc *proc;
@@ -282,7 +283,8 @@ static void reported(void *opaque, int fd, uint32_t events)
 /* ---- set-up
  * ----------------------------------------------------------------------------------------- */
 
-static void *map_fd(int fd, uint64_t size, const char *what)
+/* At `at` if that is not NULL. */
+static void *map_fd_at(void *at, int fd, uint64_t size, const char *what)
 {
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0 || (uint64_t)st.st_size < size) {
@@ -290,11 +292,29 @@ static void *map_fd(int fd, uint64_t size, const char *what)
                   (unsigned long long)size);
         return NULL;
     }
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *p = mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
     if (p == MAP_FAILED) {
         log_error("%s: mmap: %s", what, strerror(errno));
         return NULL;
     }
+    return p;
+}
+
+static void *map_fd(int fd, uint64_t size, const char *what)
+{
+    return map_fd_at(NULL, fd, size, what);
+}
+
+/* Every slot's memfd, one after another: one offset names a byte in any of them. */
+static uint8_t *slots_map(const uint64_t *size, const int *fd, uint64_t all)
+{
+    uint64_t base = 0;
+    uint8_t *p = mmap(NULL, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    for (unsigned i = 0; i < ABI_RAM_MAX; base += size[i++])
+        if (size[i] && !map_fd_at(p + base, fd[i], size[i], "guest memory"))
+            return NULL;
     return p;
 }
 
@@ -325,13 +345,23 @@ static int memory_map(struct worker *w, const Ctl__Boot *boot, const int *fds, u
                   (unsigned long long)size);
         return -EINVAL;
     }
-    uint8_t *ram = map_fd(devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_RAM, 0), size,
-                          "guest memory");
+    uint64_t slot[ABI_RAM_MAX] = {size}, all = size;
+    int fd[ABI_RAM_MAX] = {devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_RAM, 0)};
+    for (unsigned i = 1; i < ABI_RAM_MAX; all += slot[i++]) {
+        slot[i] = w->page->slot_size[i];
+        fd[i] = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_RAM, i);
+        if (slot[i] & 0xfff || slot[i] > SLOT_SIZE_MAX)
+            return -EINVAL;
+    }
+    uint8_t *ram = slots_map(slot, fd, all);
     w->codepage = map_fd(devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_CODEPAGE, 0),
-                         abi_codepage_size(size), "code-page map");
+                         abi_codepage_size(all), "code-page map");
     if (!ram || !w->codepage)
         return -EINVAL;
-    mmio_host_init(&w->mem, w->page, ram, size);
+    mmio_host_init(&w->mem, w->page, ram, all);
+    for (uint64_t i = 0, base = 0; i < ABI_RAM_MAX; base += slot[i++])
+        mmio_slot_set(&w->mem, (unsigned)i, base, slot[i]);
+    mmio_host_retake(&w->mem);
     return 0;
 }
 

@@ -38,7 +38,9 @@ struct vm {
     struct abi_machine_page *page;
     uint8_t *ram; /* whole RAM memfd, mapped read-write */
     uint64_t ram_size;
-    int ram_fd, page_fd, codepage_fd;
+    uint8_t *board; /* board memory: ROMs and flash */
+    uint64_t board_size, board_used;
+    int ram_fd, board_fd, page_fd, codepage_fd;
     int kick_fd[ABI_KICK_MAX], call_fd[ABI_CALL_MAX]; /* allocated with vm_alloc_kicks/calls */
     unsigned n_kick, n_call;
     int doorbell_vmm, doorbell_worker; /* eventfds */
@@ -89,5 +91,7 @@ unsigned machine_info_pci(struct vm *vm, char *out, unsigned len); /* text for `
 /* resources of the machine page */
 int vm_alloc_kicks(struct vm *vm, unsigned n); /* first slot, or -1 */
 int vm_alloc_calls(struct vm *vm, unsigned n);
+/* Board memory, zeroed: its offset in ABI_SLOT_BOARD (and from vm->board), or -1: no room. */
+int64_t vm_board_alloc(struct vm *vm, uint64_t size, uint64_t align);
 
 #endif

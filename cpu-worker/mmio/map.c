@@ -19,8 +19,9 @@ static bool entry_valid(const struct mmu_host *m, const struct abi_map_entry *e,
     switch (e->kind) {
     case ABI_MAP_RAM:
     case ABI_MAP_ROM:
-        return e->slot == 0 && !((e->gpa | e->size | e->offset) & 0xfff) &&
-               e->offset <= m->ram_size && e->size <= m->ram_size - e->offset;
+        return e->slot < ABI_RAM_MAX && !((e->gpa | e->size | e->offset) & 0xfff) &&
+               e->offset <= m->slot[e->slot].size &&
+               e->size <= m->slot[e->slot].size - e->offset;
     case ABI_MAP_KICK:
         return e->slot < ABI_KICK_MAX;
     case ABI_MAP_ISR:
@@ -60,6 +61,19 @@ static uint32_t smram_filter(const struct mmu_host *m, struct abi_map_entry *e, 
         if (e[i].kind == ABI_MAP_RAM || e[i].kind == ABI_MAP_ROM)
             e[kept++] = e[i];
     return kept;
+}
+
+/* FNV-1a over the RAM and ROM entries. */
+static uint64_t layout_digest(const struct abi_map_entry *e, uint32_t n, uint64_t h)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (e[i].kind != ABI_MAP_RAM && e[i].kind != ABI_MAP_ROM)
+            continue;
+        const uint64_t v[4] = {e[i].gpa, e[i].size, e[i].slot, e[i].offset};
+        for (unsigned k = 0; k < 4; k++)
+            h = (h ^ v[k]) * 0x100000001b3ull;
+    }
+    return h;
 }
 
 /* Seqlock, reader's side. false: the writer was in the middle all the time. */
@@ -102,6 +116,7 @@ bool mmio_map_refresh(struct mmu_host *m)
     memcpy(m->mem, map.mem, sizeof(m->mem));
     memcpy(m->io, map.io, sizeof(m->io));
     m->hot = 0;
+    m->layout = layout_digest(m->smram, m->n_smram, layout_digest(m->mem, m->n_mem, 0xcbf29ce484222325ull));
     __atomic_store_n(&m->seq, map.seq, __ATOMIC_RELAXED);
     return true;
 }
@@ -113,11 +128,24 @@ void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *
     m->page = page;
     m->ram = ram;
     m->ram_size = ram_size;
+    m->slot[0].size = ram_size;
     m->a20_mask = ~0ull;
     m->doorbell_vmm = -1;
     for (unsigned i = 0; i < ABI_KICK_MAX; i++)
         m->kick[i] = -1;
     m->seq = ~0u; /* odd: never equal to a published map */
+    mmio_map_refresh(m);
+}
+
+void mmio_slot_set(struct mmu_host *m, unsigned n, uint64_t base, uint64_t size)
+{
+    if (base <= m->ram_size && size <= m->ram_size - base)
+        m->slot[n] = (struct mmu_slot){base, size};
+}
+
+void mmio_host_retake(struct mmu_host *m)
+{
+    m->seq = ~0u;
     mmio_map_refresh(m);
 }
 
@@ -173,7 +201,7 @@ uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ra
             return NULL;
         m->hot = (uint32_t)(e - m->mem);
     }
-    uint64_t off = e->offset + (gpa - e->gpa);
+    uint64_t off = m->slot[e->slot].base + e->offset + (gpa - e->gpa);
     *writable = e->kind == ABI_MAP_RAM;
     if (ram_off)
         *ram_off = off;

@@ -13,13 +13,19 @@
 
 struct cpu;
 
+struct mmu_slot { /* one memory memfd */
+    uint64_t base; /* offset of its first byte from mmu_host.ram */
+    uint64_t size; /* 0 = not there */
+};
 struct mmu_host { /* guest memory as this process sees it; one per VM */
-    uint8_t *ram;       /* RAM memfd 0, mapped whole */
-    uint64_t ram_size;
+    uint8_t *ram;       /* every memory memfd, mapped whole, one after another */
+    uint64_t ram_size;  /* of all of them: the code-page map has as many pages */
+    struct mmu_slot slot[ABI_RAM_MAX];
     struct abi_machine_page *page;
     /* Private copy of the address map: validated, sorted, every RAM range inside the memfd. */
     uint32_t seq;       /* of the copy */
     uint32_t n_mem, n_io, n_smram, hot;
+    uint64_t layout; /* a digest of where memory is: another value = decoded code is somebody else's */
     struct abi_map_entry mem[ABI_MAP_MAX];
     struct abi_map_entry io[ABI_IO_MAX];
     struct abi_map_entry smram[ABI_SMRAM_MAX];
@@ -30,10 +36,13 @@ struct mmu_host { /* guest memory as this process sees it; one per VM */
     uint32_t stop;          /* atomic: the process ends, wait for nobody */
 };
 
-/* Fills in the structure and takes the first copy of the map. kick[] and doorbell_vmm are set to
+/* Fills in the structure (slot 0 = the whole of ram) and takes the first copy of the map. kick[] and doorbell_vmm are set to
  * -1: the caller stores the descriptors it was given. ram and page stay the caller's. */
 void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram,
                     uint64_t ram_size);
+/* Where memfd n lies in ram; afterwards the map must be taken anew (mmio_host_retake). */
+void mmio_slot_set(struct mmu_host *m, unsigned n, uint64_t base, uint64_t size);
+void mmio_host_retake(struct mmu_host *m);
 /* The vmm has published another map than the copy here: the vCPU's TLB must be flushed
  * (cpu_request_flush). Any thread. */
 bool mmio_map_changed(struct mmu_host *m);
@@ -44,8 +53,8 @@ void mmio_smm_set(struct mmu_host *m, bool smm); /* vCPU thread; then flush the 
 void mmio_stop(struct mmu_host *m); /* any thread: an access that waits for the vmm ends */
 
 /* Host address of the RAM or ROM byte at gpa, NULL = not memory. The rest of its 4 KiB page
- * follows. *writable: stores are allowed. *ram_off (may be NULL): offset of that byte in the RAM
- * memfd. */
+ * follows. *writable: stores are allowed. *ram_off (may be NULL): offset of that byte
+ * from m->ram. */
 uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ram_off);
 
 /* One access of 1, 2, 4 or 8 bytes that stays in one page. Unmapped: all-ones, dropped. */

@@ -24,6 +24,7 @@ struct block_cache {
     uint8_t *arena;
     size_t used, size;
     uint64_t pages;
+    uint64_t layout; /* of memory, as it was when the blocks were decoded */
     struct block **page; /* heads of the lists of blocks per RAM page */
     struct block *hash[HASH_SIZE];
 };
@@ -65,6 +66,15 @@ void block_flush_all(struct cpu *c)
     }
     c->link_slot = NULL;
     jc_flush(c);
+}
+
+void block_layout_check(struct cpu *c)
+{
+    uint64_t now = c->mem->layout ^ __atomic_load_n(&c->mem->a20_mask, __ATOMIC_RELAXED);
+    if (now == c->blocks->layout)
+        return;
+    c->blocks->layout = now;
+    block_flush_all(c);
 }
 
 struct block *block_find(struct cpu *c, uint64_t gpa)

@@ -37,6 +37,8 @@ struct block *block_make(struct cpu *c, uint64_t lip);
  * running block is hit, execution leaves it after the current instruction o. */
 void block_store_hit(struct cpu *c, const struct op *o, uint64_t off, unsigned len);
 void block_invalidate_page(struct cpu *c, uint64_t off);
+/* Blocks are found by guest physical address: drops all of them if other memory lies there now. */
+void block_layout_check(struct cpu *c);
 void block_flush_all(struct cpu *c);
 /* Of a block that was decoded while stores to its page could go unnoticed: it still holds what memory
  * holds, or it is dead now (false). When such stores are over, settle becomes 0. */

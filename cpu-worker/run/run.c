@@ -139,6 +139,7 @@ static void flush_obey(struct cpu *c)
     uint32_t seq = __atomic_load_n(&c->team->flush_seq, __ATOMIC_SEQ_CST);
     __atomic_store_n(&c->flush_req, 0, __ATOMIC_SEQ_CST);
     mmio_map_refresh(c->mem);
+    block_layout_check(c);
     tlb_flush_all(c);
     __atomic_store_n(&c->team->seat[c->index].flush_ack, seq, __ATOMIC_SEQ_CST);
 }

@@ -24,7 +24,7 @@
 #define ABI_MAP_MAX     128 /* memory-space entries */
 #define ABI_IO_MAX      128 /* port-space entries the chipset does not claim itself */
 #define ABI_SMRAM_MAX   4   /* ranges only system management mode sees */
-#define ABI_RAM_MAX     4   /* guest memory memfds */
+#define ABI_RAM_MAX     4   /* memory memfds, the slots of the address map */
 #define ABI_KICK_MAX    96  /* notify eventfds, worker -> device processes */
 #define ABI_CALL_MAX    128 /* interrupt eventfds, device processes and vmm -> worker */
 #define ABI_ISR_MAX     32  /* virtio ISR registers, one per PCI function with INTx */
@@ -32,10 +32,16 @@
 #define ABI_SERIAL_MAX  4
 #define ABI_PCICFG_MAX  32  /* functions on bus 0 with a published configuration space */
 
+enum abi_slot { /* the worker maps the slots one after another: that order is guest memory to its engine */
+    ABI_SLOT_RAM = 0,
+    ABI_SLOT_DISPLAY = 1, /* of the VGA card */
+    ABI_SLOT_BOARD = 2,   /* ROMs and flash */
+};
+
 /* ---- address map: seqlock, writer = vmm ------------------------------------------------------- */
 enum abi_map_kind {
     ABI_MAP_NONE = 0,
-    ABI_MAP_RAM,     /* slot = memfd index, offset = offset in it */
+    ABI_MAP_RAM,     /* slot = enum abi_slot, offset = offset in it */
     ABI_MAP_ROM,     /* as RAM, stores are dropped */
     ABI_MAP_KICK,    /* store at gpa + 4*q rings eventfd slot + q; loads read 0 */
     ABI_MAP_ISR,     /* virtio ISR byte: load returns and clears isr[slot], lowers its line */
@@ -134,6 +140,8 @@ struct abi_machine_page {
     uint32_t power_button; /* vmm increments: ACPI power button pressed */
     uint32_t apm_smi;      /* vmm: stores to port B2h raise an SMI (PIIX4 DEVACTB.APMC_EN) */
     uint32_t pad_smi;
+    uint64_t slot_size[ABI_RAM_MAX]; /* vmm: bytes of each slot's memfd, 0 = there is none */
+    uint8_t cmos_board[128]; /* vmm: bytes other than 0 are put into the CMOS at each reset */
     /* Guest clock: worker's virtual time = CLOCK_MONOTONIC - clock_offset_ns; frozen while paused. */
     int64_t clock_offset_ns;
 

@@ -77,6 +77,7 @@ static void plan_defaults(struct plan *p)
     strcpy(p->display, "none");
     p->mem = 128ull << 20;
     p->smp = 1;
+    p->bios_rom = -1;
     p->kernel_fd = p->initrd_fd = p->pidfile_fd = -1;
     for (unsigned i = 0; i < PLAN_SERIAL_MAX; i++)
         p->serial[i] = -1;

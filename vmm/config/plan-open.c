@@ -60,6 +60,39 @@ static int open_boot_file(const char *opt, const char *path, int *out)
     return 0;
 }
 
+/* ---- firmware and ROMs
+ * ----------------------------------------------------------------------- */
+static const char *const rom_dirs[] = {"/usr/share/seabios", "/usr/share/qemu", "/usr/lib/ipxe/qemu",
+                                       "/usr/share/OVMF", "/usr/local/share/qemu"};
+
+/* As named, else in the directories of -L, else where the system's packages put such files. */
+static void rom_find(const struct plan *p, const struct plan_rom *r, char *out, size_t room)
+{
+    snprintf(out, room, "%s", r->path);
+    if (!access(out, R_OK))
+        return;
+    for (unsigned i = 0; i < p->n_dir; i++) {
+        snprintf(out, room, "%s/%s", p->dir[i], r->path);
+        if (!access(out, R_OK))
+            return;
+    }
+    for (unsigned i = 0; i < sizeof(rom_dirs) / sizeof(rom_dirs[0]); i++) {
+        snprintf(out, room, "%s/%s", rom_dirs[i], r->path);
+        if (!access(out, R_OK))
+            return;
+    }
+    snprintf(out, room, "%s", r->path);
+}
+
+static int open_rom(const struct plan *p, struct plan_rom *r)
+{
+    char path[800], opt[32];
+
+    snprintf(opt, sizeof(opt), "%s ", r->opt);
+    rom_find(p, r, path, sizeof(path));
+    return open_boot_file(opt, path, &r->fd);
+}
+
 /* ---- Multiboot modules
  * ----------------------------------------------------------------------- */
 /* The next "file arguments" of a list, where ",," stands for a comma. Returns what follows it. */
@@ -201,6 +234,9 @@ int plan_open_files(struct plan *p)
 {
     if (open_boot_file("-kernel ", p->kernel, &p->kernel_fd) || open_initrd(p))
         return -1;
+    for (unsigned i = 0; i < p->n_rom; i++)
+        if (open_rom(p, &p->rom[i]))
+            return -1;
     for (unsigned i = 0; i < p->n_disk; i++)
         if (open_disk(&p->disk[i]))
             return -1;

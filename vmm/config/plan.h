@@ -77,6 +77,12 @@ struct plan_module { /* one file of -initrd for a Multiboot kernel */
     int fd;
     char text[512]; /* "file arguments": the module's string */
 };
+#define PLAN_ROMS_MAX 24
+struct plan_rom { /* a firmware or option ROM file */
+    const char *opt;  /* who wants it, for error lines: "-bios", "-option-rom", "romfile" */
+    char path[512];   /* as named; a plain name is looked for in -L and the system's directories */
+    int fd;           /* plan_open_files */
+};
 enum plan_sandbox { PLAN_SBX_REQUIRE, PLAN_SBX_REDUCED, PLAN_SBX_OFF };
 struct plan {
     char name[32]; /* "vm" when not given */
@@ -107,6 +113,10 @@ struct plan {
     struct plan_chardev chardev[PLAN_CHAR_MAX];
     unsigned n_host_dns;
     char host_dns[PLAN_DNS_MAX][64]; /* the host's name servers, numeric */
+    unsigned n_rom, n_dir;
+    struct plan_rom rom[PLAN_ROMS_MAX];
+    int bios_rom;         /* index into rom[], -1 = none: the kernel starts without firmware */
+    char dir[8][256];     /* -L */
     int kernel_fd, initrd_fd; /* plan_open_files; -1 = none */
     unsigned n_module;        /* plan_open_files: a Multiboot kernel has modules, not an initrd */
     struct plan_module module[PLAN_MODULES_MAX];
@@ -123,6 +133,8 @@ int plan_parse(struct plan *p, int argc, char **argv);
  * with one clear line on stderr. Call it once, before any process is started and before any UID
  * changes. */
 int plan_open_files(struct plan *p);
+/* Wants a ROM file: its index in rom[], or -1: too many or too long a name. opt as in struct plan_rom. */
+int plan_rom_want(struct plan *p, const char *opt, const char *path);
 /* Fills host_dns from a resolv.conf (at most PLAN_DNS_MAX servers); an unreadable file leaves none. */
 void plan_host_dns(struct plan *p, const char *path);
 

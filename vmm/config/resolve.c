@@ -13,6 +13,17 @@ static int check_accel(struct parse *c)
     return 0;
 }
 
+int plan_rom_want(struct plan *p, const char *opt, const char *path)
+{
+    struct plan_rom *r = &p->rom[p->n_rom];
+
+    if (p->n_rom == PLAN_ROMS_MAX || strlen(path) >= sizeof(r->path))
+        return -1;
+    *r = (struct plan_rom){.opt = opt, .fd = -1};
+    strcpy(r->path, path);
+    return (int)p->n_rom++;
+}
+
 static int check_kernel(struct parse *c)
 {
     if (c->p->kernel[0])

@@ -10,8 +10,7 @@
 
 void addr_map_clear(struct addr_map *m)
 {
-    m->count = 0;
-    m->io_count = 0;
+    m->count = m->io_count = m->smram_count = 0;
 }
 
 static int entry_insert(struct abi_map_entry *tab, unsigned *count, unsigned max,
@@ -51,9 +50,18 @@ int addr_map_io_add(struct addr_map *m, uint64_t port, uint64_t size, enum abi_m
     return entry_insert(m->io, &m->io_count, ABI_IO_MAX, &e);
 }
 
+int addr_map_smram_add(struct addr_map *m, uint64_t gpa, uint64_t size, uint64_t offset)
+{
+    struct abi_map_entry e = {gpa, size, ABI_MAP_RAM, 0, offset};
+
+    return entry_insert(m->smram, &m->smram_count, ABI_SMRAM_MAX, &e);
+}
+
 static bool same(const struct addr_map *m, const struct abi_addr_map *s)
 {
     return s->seq && m->count == s->count && m->io_count == s->io_count &&
+           m->smram_count == s->smram_count &&
+           !memcmp(m->smram, s->smram, m->smram_count * sizeof(m->smram[0])) &&
            !memcmp(m->mem, s->mem, m->count * sizeof(m->mem[0])) &&
            !memcmp(m->io, s->io, m->io_count * sizeof(m->io[0]));
 }
@@ -70,6 +78,8 @@ void addr_map_publish(const struct addr_map *m, struct abi_addr_map *shared)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     shared->count = m->count;
     shared->io_count = m->io_count;
+    shared->smram_count = m->smram_count;
+    memcpy(shared->smram, m->smram, m->smram_count * sizeof(m->smram[0]));
     memcpy(shared->mem, m->mem, m->count * sizeof(m->mem[0]));
     memcpy(shared->io, m->io, m->io_count * sizeof(m->io[0]));
     __atomic_store_n(&shared->seq, seq + 1, __ATOMIC_RELEASE);

@@ -20,6 +20,8 @@
 #define PC_EBDA         0x9FC00u /* end of conventional memory, 639 KiB */
 #define PC_BIOS_AREA    0xF0000u /* reserved: ACPI and MP tables */
 #define PC_BIOS_END     0x100000u
+#define PC_PCI_MIN      0x80000000u /* a 32-bit BAR is never below this */
+#define PC_PHYS_BITS    40u
 #define PC_RAM_MIN      (8ull << 20)
 #define PC_RAM_MAX      (256ull << 30)
 
@@ -36,11 +38,27 @@
 #define PC_RESET_VALUE 6u
 #define PC_SCI         9u
 
+/* Registers of the 82441FX (its data sheet, section 3.2). */
+#define I440FX_PAM0  0x59u /* to 5Fh */
+#define I440FX_SMRAM 0x72u
+#define PAM_READ     1u /* the DRAM answers loads */
+#define PAM_WRITE    2u /* it takes stores */
+#define SMRAM_OPEN   0x40u
+#define SMRAM_CLOSE  0x20u
+#define SMRAM_LOCK   0x10u
+#define SMRAM_ENABLE 0x08u
+
 #define PC_DEVICES_MAX (PLAN_DISKS_MAX + PLAN_NETS_MAX)
 
+struct machine_rom { /* a file in board memory */
+    int64_t off;   /* in ABI_SLOT_BOARD */
+    uint32_t size; /* multiple of 4 KiB, 0 = none */
+};
 struct machine {
     struct vm *vm;
     uint64_t low, high; /* bytes of RAM below 4 GiB and from 4 GiB on */
+    uint8_t pam0, smram;     /* where the host bridge has these registers */
+    struct machine_rom bios; /* ends at 4 GiB; its last 128 KiB also at E0000h */
     struct pci_bus pci;
     struct pci_dev host_bridge, isa_bridge, pm;
     struct linux_image image;
@@ -56,6 +74,19 @@ void *machine_ram(struct machine *m, uint64_t gpa, uint64_t len);
  * the one in the interrupt line register, the ACPI _PRT, the MP table and struct abi_isr. */
 unsigned machine_pirq(unsigned slot, unsigned pin);
 uint8_t machine_pirq_gsi(unsigned pirq);
+
+/* memory-map.c: RAM sizes from the plan; the map of memory as the host bridge's registers have it now. */
+int machine_memory_build(struct machine *m, char *err, size_t errlen);
+void machine_map_update(struct machine *m);
+bool machine_direct(const struct machine *m); /* a kernel is loaded without firmware */
+
+/* firmware.c: the BIOS file into board memory; the first processor's state at the reset vector. */
+int firmware_build(struct machine *m, char *err, size_t errlen);
+void firmware_vcpu_reset(struct vm *vm, struct abi_vcpu_state *v);
+/* Reads plan->rom[index] into board memory. 0 or -errno with err. */
+int machine_rom_load(struct machine *m, unsigned index, struct machine_rom *rom, char *err, size_t errlen);
+/* The same as the function's expansion ROM; before pci_bus_add. */
+int machine_rom_bar(struct machine *m, struct pci_dev *d, unsigned index, char *err, size_t errlen);
 
 void piix_init(struct machine *m); /* 00:00.0, 00:01.0, 00:01.3 */
 int machine_devices_build(struct machine *m, char *err, size_t errlen); /* disks and cards */

@@ -45,30 +45,6 @@ static struct linux_memory loader_memory(struct machine *m)
     return (struct linux_memory){m->low, m->high, m, loader_ram};
 }
 
-/* The fixed part of the address map. The VGA hole is left out: nothing answers there. */
-static int memory_build(struct machine *m, char *err, size_t errlen)
-{
-    struct vm *vm = m->vm;
-
-    if (vm->ram_size < PC_RAM_MIN || vm->ram_size > PC_RAM_MAX || vm->ram_size & 0xfff) {
-        snprintf(err, errlen, "-m: %llu MiB; the machine takes %llu to %llu MiB",
-                 (unsigned long long)(vm->ram_size >> 20), (unsigned long long)(PC_RAM_MIN >> 20),
-                 (unsigned long long)(PC_RAM_MAX >> 20));
-        return -EINVAL;
-    }
-    m->low = vm->ram_size < PC_LOW_MAX ? vm->ram_size : PC_LOW_MAX;
-    m->high = vm->ram_size - m->low;
-    vm->page->ram_below_4g = m->low;
-    vm->page->ram_above_4g = m->high;
-    vm->page->acpi_sci_gsi = PC_SCI;
-    addr_map_mem_add(&m->pci.fixed, 0, PC_VGA_HOLE, ABI_MAP_RAM, 0, 0);
-    addr_map_mem_add(&m->pci.fixed, PC_VGA_HOLE_END, m->low - PC_VGA_HOLE_END, ABI_MAP_RAM, 0,
-                     PC_VGA_HOLE_END);
-    if (m->high)
-        addr_map_mem_add(&m->pci.fixed, PC_HIGH_BASE, m->high, ABI_MAP_RAM, 0, m->low);
-    return 0;
-}
-
 static int modules_build(struct machine *m, const struct linux_memory *mem, char *err,
                          size_t errlen)
 {
@@ -95,10 +71,6 @@ static int image_build(struct machine *m, char *err, size_t errlen)
     const struct plan *p = &m->vm->plan;
     struct linux_memory mem = loader_memory(m);
 
-    if (!p->kernel[0] || p->kernel_fd < 0) {
-        snprintf(err, errlen, "-kernel is missing: there is no firmware to boot from a disk with");
-        return -EINVAL;
-    }
     int r = linux_image_open(&m->image, p->kernel_fd, p->kernel, p->initrd_fd, p->initrd, p->append,
                              &mem, err, errlen);
 
@@ -122,14 +94,20 @@ int machine_build(struct vm *vm, char *err, size_t errlen)
         return -EINVAL;
     }
     pci_bus_init(&m->pci, &vm->page->map);
-    r = memory_build(m, err, errlen);
+    r = machine_memory_build(m, err, errlen);
     if (r)
         return r;
     piix_init(m);
-    r = debug_exit_build(m, err, errlen);
+    if (!machine_direct(m))
+        r = firmware_build(m, err, errlen);
+    if (!r)
+        r = debug_exit_build(m, err, errlen);
     if (!r)
         r = machine_devices_build(m, err, errlen);
-    return r ? r : image_build(m, err, errlen);
+    if (!r && machine_direct(m))
+        r = image_build(m, err, errlen);
+    machine_map_update(m);
+    return r;
 }
 
 /* What a BIOS leaves in its data area, as far as kernels look: EBDA segment, base memory, COM
@@ -152,7 +130,8 @@ static void bios_data_write(struct machine *m)
 static int tables_write(struct machine *m)
 {
     struct acpi_config acpi = {.cpus = m->vm->plan.smp ? m->vm->plan.smp : 1,
-                               .topology = m->vm->plan.topology};
+                               .topology = m->vm->plan.topology,
+                               .pci_base = (uint32_t)m->pci.mem_base};
     uint8_t *area = machine_ram(m, PC_BIOS_AREA, PC_BIOS_END - PC_BIOS_AREA);
 
     for (unsigned i = 0; i < 4; i++)
@@ -165,14 +144,13 @@ static int tables_write(struct machine *m)
     return 0;
 }
 
-/* As after a real reset: memory keeps what it holds, except for what firmware and loader write. */
-int machine_reset(struct vm *vm)
+/* Without firmware: what it would leave in memory, and the kernel. */
+static int direct_reset(struct machine *m)
 {
-    struct machine *m = &the_machine;
+    struct vm *vm = m->vm;
     struct linux_memory mem = loader_memory(m);
     int r;
 
-    pci_bus_reset(&m->pci);
     bios_data_write(m);
     r = tables_write(m);
     if (!r)
@@ -182,6 +160,19 @@ int machine_reset(struct vm *vm)
         return r;
     }
     linux_vcpu_state(&m->image, &vm->page->vcpu[0]);
+    return 0;
+}
+
+/* As after a real reset: memory keeps what it holds, except for what firmware and loader write. */
+int machine_reset(struct vm *vm)
+{
+    struct machine *m = &the_machine;
+
+    pci_bus_reset(&m->pci);
+    machine_map_update(m);
+    if (machine_direct(m))
+        return direct_reset(m);
+    firmware_vcpu_reset(vm, &vm->page->vcpu[0]);
     return 0;
 }
 

@@ -18,7 +18,15 @@ uint64_t pci_bar_base(const struct pci_dev *d, unsigned i)
     return base & ~(uint64_t)(d->bar[i].size - 1);
 }
 
-bool pci_bar_decoded(const struct pci_dev *d, unsigned i)
+/* A BAR whose registers a guest is sizing must not appear anywhere: all-ones lies outside every window. */
+static bool in_windows(const struct pci_bus *b, uint64_t base, uint64_t size)
+{
+    if (base >= b->mem_base && base <= PCI_MMIO_END - size)
+        return true;
+    return base >= b->high_base && size <= b->high_end && base <= b->high_end - size;
+}
+
+bool pci_bar_decoded(const struct pci_bus *b, const struct pci_dev *d, unsigned i)
 {
     bool io = d->bar[i].kind == PCI_BAR_IO;
     uint64_t base;
@@ -27,8 +35,9 @@ bool pci_bar_decoded(const struct pci_dev *d, unsigned i)
         !(d->cfg[PCI_COMMAND] & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
         return false;
     base = pci_bar_base(d, i);
-    return base >= (io ? PCI_IO_BASE : PCI_MMIO_BASE) &&
-           base <= (io ? PCI_IO_END : PCI_MMIO_END) - (uint64_t)d->bar[i].size;
+    if (io)
+        return base >= PCI_IO_BASE && base <= PCI_IO_END - (uint64_t)d->bar[i].size;
+    return in_windows(b, base, d->bar[i].size);
 }
 
 static bool overlaps_earlier(struct pci_bus *b, unsigned dev, unsigned bar)
@@ -40,7 +49,7 @@ static bool overlaps_earlier(struct pci_bus *b, unsigned dev, unsigned bar)
         for (unsigned k = 0; k < (i == dev ? bar : PCI_BARS); k++) {
             const struct pci_dev *o = b->dev[i];
 
-            if ((o->bar[k].kind == PCI_BAR_IO) == io && pci_bar_decoded(o, k) &&
+            if ((o->bar[k].kind == PCI_BAR_IO) == io && pci_bar_decoded(b, o, k) &&
                 pci_bar_base(o, k) < end && base < pci_bar_base(o, k) + o->bar[k].size)
                 return true;
         }
@@ -58,6 +67,18 @@ static int bar_map(struct pci_dev *d, unsigned bar, struct addr_map *m)
     return addr_map_mem_add(m, base, d->bar[bar].size, ABI_MAP_MAILBOX, 0, 0);
 }
 
+/* The expansion ROM, where nothing else is: firmware looks at one at a time. */
+static int rom_map(struct pci_bus *b, const struct pci_dev *d, struct addr_map *m)
+{
+    uint32_t reg = pci_get32(d->cfg + PCI_ROM_ADDRESS);
+    uint64_t base = reg & ~(uint64_t)(d->rom_size - 1);
+
+    if (!d->rom_size || !(reg & PCI_ROM_ADDRESS_ENABLE) || !(d->cfg[PCI_COMMAND] & PCI_COMMAND_MEMORY) ||
+        !in_windows(b, base, d->rom_size))
+        return 0;
+    return addr_map_mem_add(m, base, d->rom_size, ABI_MAP_ROM, ABI_SLOT_BOARD, d->rom_off);
+}
+
 int pci_bus_map(struct pci_bus *b, struct addr_map *m)
 {
     int first = 0;
@@ -67,12 +88,18 @@ int pci_bus_map(struct pci_bus *b, struct addr_map *m)
         for (unsigned k = 0; k < PCI_BARS; k++) {
             int r;
 
-            if (!pci_bar_decoded(b->dev[i], k) || overlaps_earlier(b, i, k))
+            if (!pci_bar_decoded(b, b->dev[i], k) || overlaps_earlier(b, i, k))
                 continue;
             r = bar_map(b->dev[i], k, m);
             if (r && !first)
                 first = r;
         }
+    for (unsigned i = 0; i < b->n; i++) {
+        int r = rom_map(b, b->dev[i], m);
+
+        if (r && !first)
+            first = r;
+    }
     return first;
 }
 
@@ -92,7 +119,7 @@ static struct pci_dev *space_target(struct pci_bus *b, bool io, uint64_t addr, u
         for (unsigned k = 0; k < PCI_BARS; k++) {
             struct pci_dev *d = b->dev[i];
 
-            if ((d->bar[k].kind == PCI_BAR_IO) != io || !pci_bar_decoded(d, k))
+            if ((d->bar[k].kind == PCI_BAR_IO) != io || !pci_bar_decoded(b, d, k))
                 continue;
             if (addr < pci_bar_base(d, k) || addr >= pci_bar_base(d, k) + d->bar[k].size)
                 continue;

@@ -35,7 +35,7 @@ void pci_bus_init(struct pci_bus *b, struct abi_addr_map *shared)
 {
     memset(b, 0, sizeof(*b));
     b->shared = shared;
-    b->next_mem = PCI_MMIO_BASE;
+    b->mem_base = b->next_mem = PCI_MMIO_ASSIGN;
     b->next_io = PCI_IO_ASSIGN;
 }
 
@@ -86,6 +86,14 @@ void pci_dev_bar(struct pci_dev *d, unsigned i, enum pci_bar_kind kind, bool pre
         d->cfg[reg] |= PCI_BASE_ADDRESS_MEM_TYPE_64;
         pci_put32(d->wmask + reg + 4, 0xffffffff);
     }
+}
+
+/* PCI 3.0 section 6.2.5.2: bit 0 enables decoding, bits 1-10 are reserved. */
+void pci_dev_rom(struct pci_dev *d, uint64_t off, uint32_t size)
+{
+    d->rom_off = off;
+    d->rom_size = size;
+    pci_put32(d->wmask + PCI_ROM_ADDRESS, ~(size - 1) | PCI_ROM_ADDRESS_ENABLE);
 }
 
 unsigned pci_dev_cap(struct pci_dev *d, uint8_t cap_id, unsigned len)
@@ -234,7 +242,8 @@ void pci_cfg_write(struct pci_bus *b, uint32_t addr, unsigned size, uint32_t val
         *c = (uint8_t)((*c & ~d->wmask[reg + i]) | (v & d->wmask[reg + i]));
         *c &= (uint8_t) ~(v & d->w1c[reg + i]);
     }
-    if (touches(reg, size, PCI_COMMAND, 2) || touches(reg, size, PCI_BASE_ADDRESS_0, 24))
+    if (touches(reg, size, PCI_COMMAND, 2) || touches(reg, size, PCI_BASE_ADDRESS_0, 24) ||
+        (d->rom_size && touches(reg, size, PCI_ROM_ADDRESS, 4)))
         pci_bus_remap(b);
     if (d->ops && d->ops->irq_changed &&
         (touches(reg, size, PCI_COMMAND, 2) ||

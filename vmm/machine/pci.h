@@ -16,9 +16,10 @@
 #define PCI_MSIX_MAX      16
 #define PCI_BARS          6
 
-/* Windows the host bridge decodes towards the bus; a BAR outside of them is not mapped. */
-#define PCI_MMIO_BASE 0xE0000000u
-#define PCI_MMIO_END  0xFEC00000u
+/* Windows the host bridge decodes towards the bus; a BAR outside of them is not mapped. The memory window
+ * begins where the machine says (mem_base), the second one lies above all RAM. */
+#define PCI_MMIO_ASSIGN 0xE0000000u /* where the machine starts to assign memory BARs */
+#define PCI_MMIO_END    0xFEC00000u
 #define PCI_IO_BASE   0x0D00u
 #define PCI_IO_END    0x10000u
 #define PCI_IO_ASSIGN 0xC000u /* where the machine starts to assign I/O BARs */
@@ -60,6 +61,8 @@ struct pci_dev {
     uint8_t cap_next; /* where the next capability goes */
     uint8_t cfg[256], wmask[256], w1c[256], power_on[256];
     struct pci_bar bar[PCI_BARS];
+    uint32_t rom_size; /* expansion ROM: power of two, 0 = none; its contents in board memory at rom_off */
+    uint64_t rom_off;
     struct pci_msix msix;
 };
 struct pci_bus {
@@ -67,7 +70,9 @@ struct pci_bus {
     struct pci_dev *dev[PCI_FUNCTIONS_MAX]; /* sorted by devfn */
     struct addr_map fixed;                  /* entries that are always there: RAM */
     struct abi_addr_map *shared;
-    uint64_t next_mem, next_io; /* assignment cursors */
+    uint64_t mem_base;            /* the 32-bit memory window begins here and ends at PCI_MMIO_END */
+    uint64_t high_base, high_end; /* the 64-bit memory window; empty = none */
+    uint64_t next_mem, next_io;   /* assignment cursors */
 };
 
 void pci_bus_init(struct pci_bus *b, struct abi_addr_map *shared);
@@ -77,6 +82,8 @@ void pci_dev_init(struct pci_dev *d, const struct pci_ops *ops, void *opaque, co
 void pci_dev_subsystem(struct pci_dev *d, uint16_t vendor, uint16_t device);
 void pci_dev_bar(struct pci_dev *d, unsigned i, enum pci_bar_kind kind, bool prefetch,
                  uint32_t size);
+/* The expansion ROM BAR over size bytes (a power of two from 2 KiB on) of board memory at offset off. */
+void pci_dev_rom(struct pci_dev *d, uint64_t off, uint32_t size);
 /* Appends a capability of len bytes (its two header bytes are filled in): offset in cfg. */
 unsigned pci_dev_cap(struct pci_dev *d, uint8_t cap_id, unsigned len);
 /* MSI-X with its table at offset 0 of the BAR and the PBA in the second half. */
@@ -107,7 +114,7 @@ uint64_t pci_bar_read(struct pci_dev *d, unsigned bar, uint64_t off, unsigned si
 void pci_bar_write(struct pci_dev *d, unsigned bar, uint64_t off, unsigned size, uint64_t value);
 
 uint64_t pci_bar_base(const struct pci_dev *d, unsigned i); /* as programmed */
-bool pci_bar_decoded(const struct pci_dev *d, unsigned i);  /* enabled and inside a window */
+bool pci_bar_decoded(const struct pci_bus *b, const struct pci_dev *d, unsigned i);  /* enabled and inside a window */
 bool pci_intx_disabled(const struct pci_dev *d);
 bool pci_bus_master(const struct pci_dev *d);
 bool pci_msix_enabled(const struct pci_dev *d);

@@ -20,13 +20,40 @@ uint8_t machine_pirq_gsi(unsigned pirq)
     return pirq_gsi[pirq & 3];
 }
 
-static void host_bridge_init(struct pci_dev *d)
+static void host_bridge_written(struct pci_dev *d, unsigned reg, unsigned size)
 {
-    pci_dev_init(d, NULL, NULL, "Host bridge", 0x8086, 0x1237, 0x060000, 2);
+    struct machine *m = d->opaque;
+    uint8_t *smram = &d->cfg[I440FX_SMRAM];
+
+    if (reg <= I440FX_SMRAM && reg + size > I440FX_SMRAM && *smram & SMRAM_LOCK) {
+        *smram &= (uint8_t)~SMRAM_OPEN; /* 82441FX 3.2.19: locked until the next reset */
+        d->wmask[I440FX_SMRAM] = SMRAM_CLOSE;
+    }
+    if (reg <= I440FX_SMRAM && reg + size > I440FX_PAM0)
+        machine_map_update(m);
+}
+
+static void host_bridge_reset(struct pci_dev *d)
+{
+    d->wmask[I440FX_SMRAM] = SMRAM_OPEN | SMRAM_CLOSE | SMRAM_LOCK | SMRAM_ENABLE;
+}
+
+static void host_bridge_init(struct machine *m)
+{
+    static const struct pci_ops ops = {.cfg_after_write = host_bridge_written, .reset = host_bridge_reset};
+    struct pci_dev *d = &m->host_bridge;
+
+    m->pam0 = I440FX_PAM0;
+    m->smram = I440FX_SMRAM;
+    pci_dev_init(d, &ops, m, "Host bridge", 0x8086, 0x1237, 0x060000, 2);
     pci_dev_subsystem(d, 0x1af4, 0x1100);
-    for (unsigned reg = 0x59; reg <= 0x5f; reg++) /* PAM: everything below 1 MiB is RAM */
-        d->cfg[reg] = reg == 0x59 ? 0x30 : 0x33;
-    d->cfg[0x72] = 0x02; /* SMRAM: closed */
+    for (unsigned i = 0; i <= 6; i++) {
+        d->wmask[I440FX_PAM0 + i] = i ? 0x33 : 0x30;
+        if (machine_direct(m)) /* as firmware leaves it: everything below 1 MiB is RAM */
+            d->cfg[I440FX_PAM0 + i] = i ? 0x33 : 0x30;
+    }
+    d->cfg[I440FX_SMRAM] = 0x02; /* closed, at A0000h */
+    host_bridge_reset(d);
 }
 
 static void isa_bridge_init(struct pci_dev *d)
@@ -50,7 +77,7 @@ static void pm_init(struct pci_dev *d)
 
 void piix_init(struct machine *m)
 {
-    host_bridge_init(&m->host_bridge);
+    host_bridge_init(m);
     isa_bridge_init(&m->isa_bridge);
     pm_init(&m->pm);
     pci_bus_add(&m->pci, &m->host_bridge, 0);

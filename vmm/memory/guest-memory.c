@@ -46,6 +46,16 @@ int mem_device_state_create(const char *name)
     return sealed_memfd(name, MEM_DEVICE_STATE_SIZE);
 }
 
+static int create_board(struct vm *vm)
+{
+    vm->board_fd = sealed_memfd("board-memory", MEM_BOARD_SIZE);
+    if (vm->board_fd < 0)
+        return vm->board_fd;
+    vm->board_size = MEM_BOARD_SIZE;
+    vm->board = map_shared(vm->board_fd, vm->board_size);
+    return vm->board ? 0 : -errno;
+}
+
 static int create_ram(struct vm *vm)
 {
     int fd = sealed_memfd("guest-ram", vm->plan.mem);
@@ -77,6 +87,8 @@ static int create_machine_page(struct vm *vm)
     vm->page->version = ABI_MACHINE_VERSION;
     vm->page->size = sizeof(struct abi_machine_page);
     vm->page->vcpus = vm->plan.smp;
+    vm->page->slot_size[ABI_SLOT_RAM] = vm->ram_size;
+    vm->page->slot_size[ABI_SLOT_BOARD] = vm->board_size;
     for (unsigned i = 0; i < vm->plan.smp && i < ABI_VCPU_MAX; i++)
         vm->page->run[i].apic_id = topo_apic_id(&vm->plan.topology, i);
     return 0;
@@ -85,8 +97,13 @@ static int create_machine_page(struct vm *vm)
 /* Only the page count is written here; the map itself belongs to the engine and the devices. */
 static int create_codepage_map(struct vm *vm)
 {
-    int fd = sealed_memfd("code-pages", abi_codepage_size(vm->ram_size));
     struct abi_codepage *cp;
+    uint64_t all = 0;
+    int fd;
+
+    for (unsigned i = 0; i < ABI_RAM_MAX; i++)
+        all += vm->page->slot_size[i];
+    fd = sealed_memfd("code-pages", abi_codepage_size(all));
 
     if (fd < 0)
         return fd;
@@ -94,7 +111,7 @@ static int create_codepage_map(struct vm *vm)
     cp = map_shared(fd, sizeof(*cp));
     if (!cp)
         return -errno;
-    cp->pages = vm->ram_size / 4096;
+    cp->pages = all / 4096;
     munmap(cp, sizeof(*cp));
     return 0;
 }
@@ -109,7 +126,9 @@ int mem_create(struct vm *vm, char *err, size_t errlen)
         mem_destroy(vm);
         return r;
     }
-    r = create_machine_page(vm);
+    r = create_board(vm);
+    if (r == 0)
+        r = create_machine_page(vm);
     if (r == 0)
         r = create_codepage_map(vm);
     if (r == 0)
@@ -132,11 +151,14 @@ void mem_destroy(struct vm *vm)
 {
     if (vm->ram)
         munmap(vm->ram, vm->ram_size);
+    if (vm->board)
+        munmap(vm->board, vm->board_size);
     if (vm->page)
         munmap(vm->page, sizeof(struct abi_machine_page));
-    vm->ram = NULL;
+    vm->ram = vm->board = NULL;
     vm->page = NULL;
     close_fd(&vm->ram_fd);
+    close_fd(&vm->board_fd);
     close_fd(&vm->page_fd);
     close_fd(&vm->codepage_fd);
     mem_eventfds_close(vm);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include "vmm/vm.h"
 
+#define MEM_BOARD_SIZE        (128ull << 20) /* board memory; pages nobody touches take no room */
 #define MEM_DEVICE_STATE_SIZE 65536u /* bytes of each device process's state memfd */
 
 /* Creates everything shared of a VM with vm->plan.mem bytes of RAM and fills in vm->ram, page,

@@ -136,6 +136,7 @@ static void worker_fds(struct boot_fds *b, const struct vm *vm)
 {
     add_fd(b, CTL__FD_KIND__FD_MACHINE_PAGE, 0, vm->page_fd);
     add_fd(b, CTL__FD_KIND__FD_RAM, 0, vm->ram_fd);
+    add_fd(b, CTL__FD_KIND__FD_RAM, ABI_SLOT_BOARD, vm->board_fd);
     add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, vm->codepage_fd);
     add_fd(b, CTL__FD_KIND__FD_DOORBELL_VMM, 0, vm->doorbell_vmm);
     add_fd(b, CTL__FD_KIND__FD_DOORBELL_WORKER, 0, vm->doorbell_worker);

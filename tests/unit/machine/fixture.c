@@ -93,6 +93,7 @@ static void plan_fill(struct plan *p)
 
     memset(initrd, 0x5a, sizeof(initrd));
     p->smp = 1;
+    p->bios_rom = -1;
     strcpy(p->cpu, "max");
     cpu_model_host(&p->cpu_model);
     strcpy(p->kernel, "vmlinuz");
@@ -120,6 +121,9 @@ struct vm *fix_vm(uint64_t ram)
         abort();
     vm->ram = mmap(NULL, ram, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, vm->ram_fd, 0);
     vm->ram_size = vm->plan.mem = ram;
+    vm->board_size = 32 << 20;
+    vm->board = mmap(NULL, vm->board_size, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     vm->doorbell_vmm = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     vm->doorbell_worker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (vm->page == MAP_FAILED || vm->ram == MAP_FAILED)

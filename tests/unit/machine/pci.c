@@ -206,7 +206,8 @@ static bool map_sound(const struct abi_addr_map *m)
 
         if (i && m->mem[i - 1].gpa + m->mem[i - 1].size > e->gpa)
             return false;
-        if (e->kind != ABI_MAP_RAM && (e->gpa < PCI_MMIO_BASE || e->gpa + e->size > PCI_MMIO_END))
+        if (e->kind != ABI_MAP_RAM && (e->gpa < 0x80000000u || e->gpa + e->size > PCI_MMIO_END) &&
+            (e->gpa < 1ull << 32 || e->gpa + e->size > 1ull << 40))
             return false;
     }
     for (unsigned i = 1; i < m->io_count; i++)
@@ -230,7 +231,7 @@ static void test_random(void)
             r[k] = x;
         }
         if (r[0] % 3 == 0)
-            addr = PCI_MMIO_BASE + r[1] % 0x12000;
+            addr = PCI_MMIO_ASSIGN + r[1] % 0x12000;
         else if (r[0] % 3 == 1)
             addr = 0xc000 + r[1] % 0x120;
         else

@@ -32,7 +32,8 @@ static void test_create(void)
     ok(mem_create(&vm, err, sizeof(err)) == 0, "8 MiB");
     ok(sealed(vm.ram_fd) && sealed(vm.page_fd) && sealed(vm.codepage_fd), "sealed, mode 0400");
     ok(vm.page->magic == ABI_MACHINE_MAGIC && vm.page->size == sizeof(*vm.page), "machine page");
-    ok(pread(vm.codepage_fd, &pages, 8, offsetof(struct abi_codepage, pages)) == 8 && pages == 2048,
+    ok(pread(vm.codepage_fd, &pages, 8, offsetof(struct abi_codepage, pages)) == 8 &&
+           pages == 2048 + MEM_BOARD_SIZE / 4096,
        "code-page map knows its size");
     ok(vm_alloc_kicks(&vm, 2) == 0 && vm_alloc_kicks(&vm, 3) == 2 && vm.n_kick == 5, "kick slots");
     ok(vm_alloc_kicks(&vm, ABI_KICK_MAX) == -1 && vm.n_kick == 5, "too many: none at all");

@@ -16,6 +16,7 @@ struct acpi_config {
     unsigned cpus;
     struct abi_topology topology;
     bool serial[4]; /* COM1-COM4 exist */
+    uint32_t pci_base; /* the host bridge's 32-bit memory window begins here */
 };
 
 /* Builds everything into buf, which the guest sees at gpa (16-byte aligned, below 4 GiB); the RSDP

@@ -13,7 +13,7 @@ static const struct {
     uint8_t irq;
 } uart[4] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
 
-static void pci_windows(struct aml *a)
+static void pci_windows(struct aml *a, const struct acpi_config *cfg)
 {
     struct aml_res r;
 
@@ -22,7 +22,7 @@ static void pci_windows(struct aml *a)
     aml_res_io(&r, 0xcf8, 1, 8);
     aml_res_io_range(&r, 0, 0xcf7);
     aml_res_io_range(&r, PCI_IO_BASE, PCI_IO_END - 1);
-    aml_res_memory_range(&r, PCI_MMIO_BASE, PCI_MMIO_END - 1);
+    aml_res_memory_range(&r, cfg->pci_base, PCI_MMIO_END - 1);
     aml_name(a, "_CRS");
     aml_resources_end(a, &r);
 }
@@ -175,7 +175,7 @@ void acpi_dsdt_body(struct aml *a, const struct acpi_config *cfg)
     aml_name_eisaid(a, "_HID", "PNP0A03");
     aml_name_int(a, "_UID", 0);
     aml_name_int(a, "_BBN", 0);
-    pci_windows(a);
+    pci_windows(a, cfg);
     pci_routing(a);
     isa_bus(a, cfg);
     aml_end(a, pci);
