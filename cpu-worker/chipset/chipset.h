@@ -91,6 +91,9 @@ bool chipset_a20(struct chipset *cs);
 bool chipset_ferr_raise(struct chipset *cs);
 void chipset_ferr_clear(struct chipset *cs); /* the error was cleared by software */
 
+/* Nanoseconds until this vCPU's TSC has reached that value; 0: it has. */
+uint64_t chipset_tsc_wait_ns(struct chipset *cs, unsigned vcpu, uint64_t tsc);
+
 /* Pump thread: run what is due; returns the next deadline in virtual ns, UINT64_MAX for none. */
 uint64_t chipset_timers_run(struct chipset *cs);
 /* The same deadline without running anything: one atomic load, never later than the truth. */

@@ -190,3 +190,13 @@ void lapic_tsc_deadline_set(struct chipset *cs, unsigned vcpu, uint64_t tsc)
     tsc_deadline_set(cs, vcpu, tsc);
     timer_unlock(cs, vcpu);
 }
+
+uint64_t chipset_tsc_wait_ns(struct chipset *cs, unsigned vcpu, uint64_t tsc)
+{
+    uint64_t now, then;
+    if ((int64_t)(cs->host.guest_tsc(cs->host.opaque, vcpu) - tsc) >= 0)
+        return 0;
+    now = cs->host.now_ns(cs->host.opaque);
+    then = cs->host.tsc_to_ns(cs->host.opaque, vcpu, tsc);
+    return then > now ? then - now : 0;
+}

@@ -7,6 +7,7 @@
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/interp/regs.h"
+#include "cpu-worker/run/watch.h"
 
 #define BIT(n) (1u << (n))
 #define CR4_OSXSAVE 0x40000u
@@ -42,6 +43,8 @@ static struct leaf leaf_1(struct cpu *c)
         l.edx &= ~BIT(9);
     if (c->s->cr4 & CR4_OSXSAVE)
         l.ecx |= BIT(27);
+    if (!monitor_enabled(c))
+        l.ecx &= ~BIT(3);
     return l;
 }
 /* Descriptors for processors without leaf 4; for the others one that says "see leaf 4". */
@@ -108,8 +111,8 @@ static struct leaf basic(struct cpu *c, uint32_t leaf, uint32_t sub)
         return leaf_2(c);
     case 4:
         return c->vendor == ABI_CPU_AMD ? (struct leaf){0} : cpuid_cache(c, sub);
-    case 5: /* smallest and largest monitor line; interrupts end MWAIT even when masked */
-        return cpu_has(c, FEAT_MONITOR) ? (struct leaf){64, 64, 3, 0} : (struct leaf){0};
+    case 5: /* smallest and largest monitor line; interrupts end MWAIT even when masked; no C-states */
+        return cpu_has(c, FEAT_MONITOR) || cpu_has(c, FEAT_MWAITX) ? (struct leaf){WATCH_LINE, WATCH_LINE, 3, 0} : (struct leaf){0};
     case 6:
         return (struct leaf){c->feat[CPUW_6_EAX], 0, 0, 0};
     case 7:

@@ -417,6 +417,15 @@ bool decode_integer(struct decoding *d, bool *end)
     case M(CMPXCHG): exchange(d, cmpxchg_rr, cmpxchg_mr); break;
     case M(BSWAP):
     case M(MOVBE): bswap_movbe(d); break;
+    case M(MOVDIRI): /* a store like any other */
+        src_reg(d, 1);
+        d->o->fn = mov_mr[size_index(d->ops[1].size)];
+        break;
+    case M(MOVDIR64B):
+        dst_reg(d, 0);
+        d->o->aux = d->in->address_width;
+        d->o->fn = op_movdir64b;
+        break;
     case M(NOP): nop(d); break;
     case M(PAUSE): pause(d); break;
     case M(XLAT):

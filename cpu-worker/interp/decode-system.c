@@ -101,6 +101,28 @@ static void fsgs_base(struct decoding *d, unsigned seg, bool write)
     d->o->fn = write ? op_wrfsbase : op_rdfsbase;
 }
 
+/* Zydis tells no segment for these: the last of the prefixes, of which 64-bit mode knows FS and GS. */
+static uint8_t prefix_segment(const struct decoding *d)
+{
+    static const uint8_t byte[ABI_GS + 1] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
+    uint8_t seg = d->m64 ? ABI_SEG_FLAT : ABI_DS;
+    for (unsigned i = 0; i < d->in->raw.prefix_count; i++)
+        for (uint8_t s = d->m64 ? ABI_FS : ABI_ES; s <= ABI_GS; s++)
+            if (d->in->raw.prefixes[i].value == byte[s])
+                seg = s;
+    return seg;
+}
+/* The line at rAX, in DS or the segment of a prefix. */
+static void implicit_line(struct decoding *d, op_fn fn, bool extended)
+{
+    d->o->base = REG_RAX;
+    d->o->seg = prefix_segment(d);
+    d->o->ea = d->m64 ? (d->in->address_width == 32 ? EA_32 : 0)
+                      : EA_LEGACY | (d->in->address_width == 16 ? EA_16 : EA_32) | (d->o->seg == ABI_SS ? EA_STACK : 0);
+    d->o->aux2 = extended;
+    d->o->fn = fn;
+}
+
 /* Those that leave mode and translation alone: the block may go on. */
 static bool harmless(struct decoding *d)
 {
@@ -171,6 +193,14 @@ bool decode_system(struct decoding *d, bool *end)
     case M(OUT): port_io(d, false); break;
     case M(HLT): o->fn = op_hlt; break;
     case M(RSM): o->fn = op_rsm; break;
+    case M(MONITOR):
+    case M(MONITORX): implicit_line(d, op_monitor, d->in->mnemonic == M(MONITORX)); break;
+    case M(CLZERO): implicit_line(d, op_clzero, false); break;
+    case M(MWAIT):
+    case M(MWAITX):
+        o->aux2 = d->in->mnemonic == M(MWAITX);
+        o->fn = op_mwait;
+        break;
     case M(SERIALIZE): o->fn = op_serialize; break;
     case M(XSETBV): o->fn = op_xsetbv; break;
     case M(RDMSR): o->fn = op_rdmsr; break;

@@ -70,7 +70,11 @@ H(op_iret) H(op_lgdt) H(op_lidt) H(op_sgdt) H(op_sidt) H(op_lldt) H(op_ltr) H(op
 H(op_str_r) H(op_str_m) H(op_lar) H(op_lsl) H(op_verr) H(op_verw) H(op_arpl)
 H(op_mov_seg_r) H(op_mov_seg_m) H(op_mov_r_seg) H(op_mov_m_seg) H(op_lxs)
 H(op_jmp_far_p) H(op_jmp_far_m) H(op_call_far_p) H(op_call_far_m) H(op_ret_far) H(op_ret_far_imm)
+H(op_monitor) H(op_mwait) H(op_clzero) H(op_movdir64b) /* monitor.c */
 #undef H
+
+/* monitor.c: MONITOR and MWAIT exist, and IA32_MISC_ENABLE has not switched them off. */
+bool monitor_enabled(const struct cpu *c);
 
 /* xcr.c: CPUID leaf 0DH, registers in the order EAX EBX ECX EDX. */
 void xcr_cpuid(struct cpu *c, uint32_t sub, uint32_t r[4]);

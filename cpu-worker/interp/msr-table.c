@@ -26,6 +26,7 @@ static const struct {
     {0x0000003a, 0x0000003a, ANY, ANY, INTEL},
     {0x0000003b, 0x0000003b, FEAT_TSC_ADJUST, FEAT_TSC_ADJUST, INTEL | AMD},
     {0x000000ce, 0x000000ce, ANY, ANY, INTEL},
+    {0x000000cf, 0x000000cf, FEAT_CORE_CAPABILITY, FEAT_CORE_CAPABILITY, INTEL | AMD},
     {0x000000fe, 0x000000fe, FEAT_MTRR, FEAT_MTRR, INTEL | AMD},
     {0x0000010a, 0x0000010a, FEAT_ARCH_CAPABILITIES, FEAT_ARCH_CAPABILITIES, INTEL | AMD},
     {0x00000140, 0x00000140, ANY, ANY, INTEL},
@@ -143,6 +144,7 @@ static const struct word {
     {0x17, W_CONST, 0, 0, 0},
     {0x3a, W_CONST, 0, 1, 0},                       /* feature control: locked, nothing enabled */
     {0xce, W_CONST, 0, 0, 0},                       /* platform information: nothing programmable */
+    {0xcf, W_CONST, 0, 0, 0},                       /* core capabilities: no split-lock exception */
     {0x140, W_ZERO, 0, 0, 0},                       /* no CPUID faulting */
     {0x179, W_CONST, 0, BANKS | 1u << 8, 0},        /* MCG_CAP: banks, MCG_CTL */
     {0x17a, W_STATE, STATE(mcg_status), 0, 7},
@@ -191,6 +193,8 @@ bool msr_table_read(const struct cpu *c, uint32_t msr, uint64_t *v)
     *v = w->value;
     if (w->kind == W_STATE)
         *v |= *(const uint64_t *)((const char *)c->s + w->off);
+    if (msr == 0x1a0 && !cpu_has(c, FEAT_MONITOR))
+        *v &= ~BIT64(18);
     return true;
 }
 enum msr_table_result msr_table_write(struct cpu *c, uint32_t msr, uint64_t v)

@@ -12,6 +12,7 @@
 #include "cpu-worker/run/run.h"
 
 #define EFER_WRITABLE 0xd01ull /* SCE LME LMA(ignored) NXE */
+#define EFER_AIBRSE (1ull << 21) /* AMD: IBRS without being asked; there is no predictor */
 #define EFER_LME 0x100ull
 #define EFER_LMA 0x400ull
 #define CR0_PG 0x80000000ull
@@ -103,7 +104,8 @@ bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
 
 static bool efer_set(struct cpu *c, uint64_t v)
 {
-    if ((v & ~EFER_WRITABLE) || (((v ^ c->s->efer) & EFER_LME) && (c->s->cr0 & CR0_PG)))
+    uint64_t writable = EFER_WRITABLE | (cpu_has(c, FEAT_AUTO_IBRS) ? EFER_AIBRSE : 0);
+    if ((v & ~writable) || (((v ^ c->s->efer) & EFER_LME) && (c->s->cr0 & CR0_PG)))
         return false;
     uint64_t old = c->s->efer;
     c->s->efer = (v & ~EFER_LMA) | (old & EFER_LMA);

@@ -9,7 +9,7 @@
 #include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/op.h"
 #include "cpu-worker/run/run.h"
-#include "cpu-worker/run/team.h"
+#include "cpu-worker/run/watch.h"
 
 static bool crosses(uint64_t va, unsigned size)
 {
@@ -219,8 +219,11 @@ void *mmu_rmw_slow(struct cpu *c, const struct op *o, uint64_t va, unsigned size
     if (cross)
         mmu_translate(c, o, next_page(c, va), MMU_WRITE, &b);
     bool one_piece = !cross || b.host == a.host + (0x1000 - (va & 0xfff));
-    if (plain_ram(c, &a) && plain_ram(c, &b) && one_piece)
+    if (plain_ram(c, &a) && plain_ram(c, &b) && one_piece) {
+        if (team_page_watched(c->team, a.ram_off) || team_page_watched(c->team, b.ram_off))
+            watch_store_comes(c, a.ram_off, size);
         return a.host;
+    }
     if (a.host && b.host) { /* a device is asked once to read and once to write, and nobody waits for it */
         c->rmw_alone = true;
         cpu_exclusive_begin(c);

@@ -205,7 +205,7 @@ static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, 
     if (!t->host)
         return;
     bool store = (allow & ALLOW_W) && (page & PAGE_D) && host_writable &&
-                 !team_page_has_code(c->team, t->ram_off);
+                 !team_page_has_code(c->team, t->ram_off) && !team_page_watched(c->team, t->ram_off);
     c->addend[i] = (uintptr_t)t->host - va;
     bool watched = unlikely(c->dbg_armed & DBG_DATA) && debug_page_watched(c, va);
     c->rtag[i] = (allow & ALLOW_R) && !watched ? tag : TLB_INVALID;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/watch.h"
 
 static uint64_t bit_of(const struct cpu *c)
 {
@@ -19,6 +20,23 @@ static uint64_t *mask_of(struct team *t, uint64_t page)
     return &t->mask[page];
 }
 
+uint64_t team_mark_page(struct cpu *c, uint64_t page)
+{
+    struct team *t = c->team;
+    uint64_t mark = t->marks;
+    __atomic_fetch_or(&t->cp->map[page], ABI_CODEPAGE_HAS_CODE, __ATOMIC_SEQ_CST);
+    t->ring[mark % TEAM_RING] = page;
+    __atomic_store_n(&t->marks, mark + 1, __ATOMIC_SEQ_CST);
+    return mark + 1;
+}
+void team_mark_ask(struct cpu *c, uint64_t page)
+{
+    struct team *t = c->team;
+    tlb_protect_code(c, c->mem->ram + (page << 12));
+    for (unsigned i = 0; i < t->n; i++)
+        if (i != c->index && t->cpu[i])
+            __atomic_store_n(&t->cpu[i]->exit_request, 1, __ATOMIC_SEQ_CST);
+}
 void team_mark_code(struct cpu *c, uint64_t off)
 {
     struct team *t = c->team;
@@ -27,16 +45,9 @@ void team_mark_code(struct cpu *c, uint64_t off)
         return;
     pthread_mutex_lock(&t->code_lock);
     __atomic_fetch_or(m, bit_of(c), __ATOMIC_SEQ_CST);
-    __atomic_fetch_or(&t->cp->map[page], ABI_CODEPAGE_HAS_CODE, __ATOMIC_SEQ_CST);
-    uint64_t mark = t->marks;
-    t->ring[mark % TEAM_RING] = page;
-    __atomic_store_n(&t->marks, mark + 1, __ATOMIC_SEQ_CST);
+    c->unsettled = team_mark_page(c, page);
     pthread_mutex_unlock(&t->code_lock);
-    tlb_protect_code(c, c->mem->ram + (page << 12));
-    for (unsigned i = 0; i < t->n; i++)
-        if (i != c->index && t->cpu[i])
-            __atomic_store_n(&t->cpu[i]->exit_request, 1, __ATOMIC_SEQ_CST);
-    c->unsettled = mark + 1;
+    team_mark_ask(c, page);
 }
 
 void team_unmark_code(struct cpu *c, uint64_t page)
@@ -46,7 +57,7 @@ void team_unmark_code(struct cpu *c, uint64_t page)
     if (!(*m & bit_of(c)))
         return;
     pthread_mutex_lock(&t->code_lock);
-    if (!__atomic_and_fetch(m, ~bit_of(c), __ATOMIC_SEQ_CST))
+    if (!__atomic_and_fetch(m, ~bit_of(c), __ATOMIC_SEQ_CST) && !t->watched[page])
         __atomic_fetch_and(&t->cp->map[page], (uint8_t)~ABI_CODEPAGE_HAS_CODE, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&t->code_lock);
 }
@@ -139,6 +150,7 @@ void team_code_written(struct cpu *c, const struct op *o, uint64_t off, unsigned
         return;
     if (t->n > 1)
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    watch_stored(c, off, len);
     uint64_t mask = __atomic_load_n(mask_of(t, off >> 12), __ATOMIC_RELAXED);
     if (!mask)
         return;

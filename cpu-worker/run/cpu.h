@@ -146,6 +146,12 @@ struct cpu {
     uint64_t unsettled; /* newest own mark that other vCPUs may not have obeyed, 0 none: team_unsettled */
     volatile uint32_t asleep;   /* waits on intr_wake */
     uint32_t pauses;            /* PAUSE since the processor was last offered to others */
+    uint32_t mwait;             /* MWAIT_*: waits for a store to the monitored line (run/watch.h) */
+    bool watch_armed, watch_exact;
+    uint32_t watch_store_len;   /* a locked store to a watched page is not told yet, at watch_store */
+    uint64_t watch_store, watch_page, watch_mark;
+    uint64_t mwait_until;       /* guest TSC */
+    uint8_t watch_line[64];
 };
 
 /* Is the feature advertised? Decides what is #UD, #GP or reserved. */

@@ -9,6 +9,7 @@
 #include "cpu-worker/interp/task.h"
 #include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/watch.h"
 
 #define RF_TF 0x100ull
 #define RF_IF 0x200ull
@@ -293,6 +294,7 @@ void cpu_deliver(struct cpu *c, int vector, enum cpu_event kind, bool has_error,
         f.rflags |= RF_RF;
     c->gpr[REG_BLOCK] = c->rip - (soft ? c->soft_len : 0); /* where a fault of the delivery points */
     c->delivering = true;
+    watch_disarm(c);
     c->deliver_vector = exception ? vector : DELIVER_BENIGN;
     if (cpu_real(c))
         deliver_real(c, &f);

@@ -22,6 +22,7 @@
 #include "cpu-worker/run/smm.h"
 #include "cpu-worker/run/startup.h"
 #include "cpu-worker/run/team.h"
+#include "cpu-worker/run/watch.h"
 #include "ipc/cpu-model.h"
 #include "ipc/log.h"
 
@@ -77,9 +78,9 @@ int cpu_init_member(struct cpu *c, unsigned index, struct abi_machine_page *page
 }
 
 /* #syscalls:cpu-worker futex */
-static void futex_wait(volatile uint32_t *word, uint32_t expected)
+static void futex_wait(volatile uint32_t *word, uint32_t expected, const struct timespec *patience)
 {
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, patience, NULL, 0);
 }
 static void futex_wake(volatile uint32_t *word)
 {
@@ -115,7 +116,7 @@ static bool must_wake(struct cpu *c)
     return !c->s->wait_sipi && ((!c->s->nmi_blocked && chipset_nmi_pending(c->chipset, c->index)) ||
                                 ((c->eflags & RF_IF) && chipset_intr_pending(c->chipset, c->index)));
 }
-/* HLT, or the wait for a start-up IPI: sleep until something may have to be done. */
+/* HLT, MWAIT, or the wait for a start-up IPI: sleep until something may have to be done. */
 static void halt_sleep(struct cpu *c)
 {
     struct abi_vcpu_run *r = &c->page->run[c->index];
@@ -125,10 +126,12 @@ static void halt_sleep(struct cpu *c)
     __atomic_store_n(&c->asleep, 1, __ATOMIC_SEQ_CST);
     for (;;) {
         uint32_t seen = __atomic_load_n(&c->intr_wake, __ATOMIC_SEQ_CST);
-        if (must_wake(c))
+        if (must_wake(c) || watch_over(c))
             break;
-        futex_wait(&c->intr_wake, seen);
+        struct timespec ts = {0, c->mwait ? (long)watch_patience(c) : 0};
+        futex_wait(&c->intr_wake, seen, c->mwait ? &ts : NULL);
     }
+    watch_disarm(c); /* whatever ended it: MWAIT is not restarted */
     __atomic_store_n(&c->asleep, 0, __ATOMIC_SEQ_CST);
     team_enter(c);
     __atomic_store_n(&r->halted, 0, __ATOMIC_RELAXED);
@@ -325,7 +328,7 @@ static int run_loop(struct cpu *c)
             return CPU_EXIT_TRIPLE_FAULT;
         if (c->internal_error)
             return CPU_EXIT_INTERNAL_ERROR;
-        if (c->s->halted || c->s->wait_sipi) {
+        if (c->s->halted || c->s->wait_sipi || c->mwait) {
             halt_sleep(c);
             c->exit_request = 1;
             continue;
@@ -345,6 +348,7 @@ int cpu_run(struct cpu *c)
 {
     sigjmp_buf env;
     c->unwind = &env;
+    watch_disarm(c);
     c->exit_request = 1;
     simd_state_load(c);
     team_enter(c);

@@ -11,6 +11,7 @@
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/watch.h"
 
 #define AREA_BASE 0xfe00u /* from SMBASE; offsets below are from here */
 #define AREA_SIZE 0x200u
@@ -208,6 +209,7 @@ void smm_enter(struct cpu *c)
     struct area a = {{0}};
     bool lm = cpu_has(c, FEAT_LM);
     chipset_smi_take(c->chipset, c->index);
+    watch_disarm(c);
     cpu_state_save(c);
     if (lm)
         save64(s, &a);

@@ -9,6 +9,7 @@
 #include "cpu-worker/helpers/simd.h"
 #include "cpu-worker/interp/cpuid.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/watch.h"
 
 #define CR0_CD_NW 0x60000000ull
 #define CR0_ET    0x10ull
@@ -29,7 +30,7 @@ static void power_on_state(struct abi_vcpu_state *s)
     s->mxcsr = 0x1f80;
     s->pat = 0x0007040600070406ull;
     s->xcr0 = 1;
-    s->misc_enable = 1;
+    s->misc_enable = 1 | 1u << 18; /* fast strings, MONITOR */
     s->smbase = ABI_SMBASE_RESET;
 }
 
@@ -74,6 +75,7 @@ void startup_take(struct cpu *c)
         return; /* not waiting: a start-up IPI means nothing */
     }
     c->link_slot = NULL;
+    watch_disarm(c);
     cpu_state_load(c);
     simd_state_load(c);
 }

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/watch.h"
 
 /* #syscalls:cpu-worker futex */
 static void word_wait(uint32_t *word, uint32_t expected)
@@ -37,11 +38,12 @@ struct team *team_create(unsigned n, uint64_t ram_size, struct abi_codepage *cp)
     t->dma_seq = cp->seq;
     t->mask = mmap(NULL, t->pages * sizeof(*t->mask), PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    t->watched = mmap(NULL, t->pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     pthread_mutex_init(&t->code_lock, NULL);
     pthread_mutex_init(&t->excl_lock, NULL);
     for (unsigned i = 0; i < ABI_VCPU_MAX; i++)
         pthread_mutex_init(&t->seat[i].lock, NULL);
-    if (t->mask != MAP_FAILED)
+    if (t->mask != MAP_FAILED && t->watched != MAP_FAILED)
         return t;
     free(t);
     return NULL;
@@ -79,6 +81,7 @@ void team_boundary(struct cpu *c)
 {
     struct team *t = c->team;
     uint32_t owner = __atomic_load_n(&t->excl, __ATOMIC_SEQ_CST);
+    watch_store_done(c);
     if (owner && owner != c->index + 1) {
         team_leave(c);
         team_enter(c);

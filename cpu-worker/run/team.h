@@ -25,6 +25,8 @@ struct team_seat { /* what others need of a vCPU; never shares a line with anoth
     uint32_t n_stale;   /* atomic; list and overflow under lock */
     bool overflow;
     struct team_stale stale[TEAM_STALE];
+    uint64_t watch;     /* atomic: RAM offset of the monitored line | 1; 0: not armed (run/watch.h) */
+    uint32_t watch_hit; /* atomic: stored to since it was armed */
 } __attribute__((aligned(128)));
 
 struct team {
@@ -33,7 +35,9 @@ struct team {
     struct abi_codepage *cp;
     uint64_t pages;
     uint64_t *mask;      /* per RAM page: bit n = vCPU n has decoded code from it. Atomic */
-    pthread_mutex_t code_lock; /* changes of mask[] with HAS_CODE, ring[], dma_seq */
+    uint8_t *watched;    /* per RAM page: monitors in it. Atomic */
+    uint32_t watchers;   /* atomic: vCPUs that have ever monitored a line */
+    pthread_mutex_t code_lock; /* changes of mask[] and watched[] with HAS_CODE, ring[], dma_seq */
     uint64_t marks;      /* atomic: marks made so far */
     uint64_t ring[TEAM_RING]; /* ring[m % TEAM_RING] = RAM page of mark m + 1 */
     uint32_t dma_seq;    /* cp->seq up to which DIRTY pages were looked for */
@@ -67,6 +71,10 @@ void team_flush_wait(struct cpu *self); /* until all others have flushed or are 
 /* This vCPU begins to decode from the page of RAM offset off: call before reading the bytes. */
 void team_mark_code(struct cpu *c, uint64_t off);
 void team_unmark_code(struct cpu *c, uint64_t page);
+/* The two halves of marking any page, under code_lock and after it: no fast stores to it from now on. The
+ * mark's number. */
+uint64_t team_mark_page(struct cpu *c, uint64_t page);
+void team_mark_ask(struct cpu *c, uint64_t page);
 /* 0, or the mark that some other vCPU has not obeyed yet: it may still store unnoticed into a page
  * that this vCPU marked. */
 uint64_t team_unsettled(struct cpu *c);
@@ -81,6 +89,11 @@ void team_dma_sync(struct cpu *c);
 static inline bool team_page_has_code(const struct team *t, uint64_t off)
 {
     return off >> 12 < t->pages && __atomic_load_n(&t->mask[off >> 12], __ATOMIC_RELAXED);
+}
+static inline bool team_page_watched(const struct team *t, uint64_t off)
+{
+    return __builtin_expect(__atomic_load_n(&t->watchers, __ATOMIC_RELAXED), 0) && off >> 12 < t->pages &&
+           __atomic_load_n(&t->watched[off >> 12], __ATOMIC_SEQ_CST);
 }
 
 #endif

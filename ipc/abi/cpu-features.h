@@ -69,7 +69,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(SSE3, 1_ECX, 0, HOST, "pni", "sse3")                                                         \
     F(PCLMULQDQ, 1_ECX, 1, HOST, "pclmulqdq", "pclmuldq")                                          \
     F(DTES64, 1_ECX, 2, NONE, "dtes64", NULL)                                                      \
-    F(MONITOR, 1_ECX, 3, NONE, "monitor", NULL)                                                    \
+    F(MONITOR, 1_ECX, 3, OWN, "monitor", NULL)                                                     \
     F(DS_CPL, 1_ECX, 4, NONE, "ds-cpl", NULL)                                                      \
     F(VMX, 1_ECX, 5, NONE, "vmx", NULL)                                                            \
     F(SMX, 1_ECX, 6, NONE, "smx", NULL)                                                            \
@@ -140,8 +140,8 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(RDPID, 7_ECX, 22, OWN, "rdpid", NULL)                                                        \
     F(BUS_LOCK_DETECT, 7_ECX, 24, NONE, "bus-lock-detect", NULL)                                   \
     F(CLDEMOTE, 7_ECX, 25, OWN, "cldemote", NULL)                                                 \
-    F(MOVDIRI, 7_ECX, 27, NONE, "movdiri", NULL)                                                   \
-    F(MOVDIR64B, 7_ECX, 28, NONE, "movdir64b", NULL)                                               \
+    F(MOVDIRI, 7_ECX, 27, OWN, "movdiri", NULL)                                                    \
+    F(MOVDIR64B, 7_ECX, 28, OWN, "movdir64b", NULL)                                                \
     F(SGXLC, 7_ECX, 30, NONE, "sgxlc", NULL)                                                       \
     F(PKS, 7_ECX, 31, NONE, "pks", NULL)                                                           \
     F(AVX512_4VNNIW, 7_EDX, 2, NONE, "avx512-4vnniw", NULL)                                        \
@@ -159,7 +159,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(SPEC_CTRL, 7_EDX, 26, OWN, "spec-ctrl", NULL)                                                \
     F(STIBP, 7_EDX, 27, OWN, "stibp", NULL)                                                        \
     F(ARCH_CAPABILITIES, 7_EDX, 29, OWN, "arch-capabilities", NULL)                                \
-    F(CORE_CAPABILITY, 7_EDX, 30, NONE, "core-capability", NULL)                                   \
+    F(CORE_CAPABILITY, 7_EDX, 30, OWN, "core-capability", NULL)                                    \
     F(SSBD, 7_EDX, 31, OWN, "ssbd", NULL)                                                          \
     F(AVX_VNNI, 71_EAX, 4, NONE, "avx-vnni", NULL)                                                 \
     F(AVX512_BF16, 71_EAX, 5, NONE, "avx512-bf16", NULL)                                           \
@@ -202,11 +202,11 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(TOPOEXT, X1_ECX, 22, OWN, "topoext", NULL)                                                  \
     F(PERFCTR_CORE, X1_ECX, 23, NONE, "perfctr-core", NULL)                                        \
     F(PERFCTR_NB, X1_ECX, 24, NONE, "perfctr-nb", NULL)                                            \
-    F(MWAITX, X1_ECX, 29, NONE, "monitorx", "mwaitx")                                              \
+    F(MWAITX, X1_ECX, 29, OWN, "monitorx", "mwaitx")                                               \
     F(INVTSC, X7_EDX, 8, OWN, "invtsc", NULL)                                                      \
-    F(CLZERO, X8_EBX, 0, NONE, "clzero", NULL)                                                     \
+    F(CLZERO, X8_EBX, 0, OWN, "clzero", NULL)                                                      \
     F(XSAVEERPTR, X8_EBX, 2, NONE, "xsaveerptr", NULL)                                             \
-    F(WBNOINVD, X8_EBX, 9, NONE, "wbnoinvd", NULL)                                                 \
+    F(WBNOINVD, X8_EBX, 9, OWN, "wbnoinvd", NULL)                                                  \
     F(IBPB, X8_EBX, 12, OWN, "ibpb", NULL)                                                         \
     F(IBRS, X8_EBX, 14, OWN, "ibrs", NULL)                                                         \
     F(AMD_STIBP, X8_EBX, 15, OWN, "amd-stibp", NULL)                                               \
@@ -216,7 +216,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(NO_NESTED_DATA_BP, X21_EAX, 0, NONE, "no-nested-data-bp", NULL)                              \
     F(LFENCE_SERIALIZING, X21_EAX, 2, OWN, "lfence-always-serializing", NULL)                      \
     F(NULL_SEL_CLR_BASE, X21_EAX, 6, OWN, "null-sel-clr-base", NULL)                              \
-    F(AUTO_IBRS, X21_EAX, 8, NONE, "auto-ibrs", NULL)                                              \
+    F(AUTO_IBRS, X21_EAX, 8, OWN, "auto-ibrs", NULL)                                               \
     F(RDCTL_NO, ARCH_CAPS, 0, OWN, "rdctl-no", NULL)                                               \
     F(IBRS_ALL, ARCH_CAPS, 1, OWN, "ibrs-all", NULL)                                               \
     F(RSBA, ARCH_CAPS, 2, NONE, "rsba", NULL)                                                      \

@@ -52,8 +52,9 @@ static const struct cover table[] = {
     {M(INSW), true, UNIT "system.c", "insw"}, {M(INSD), true, UNIT "system.c", "insl"},
     {M(OUTSB), true, UNIT "system.c", "outsb"}, {M(OUTSW), true, UNIT "system.c", "outsw"},
     {M(OUTSD), true, UNIT "system.c", "outsl"}, {M(SERIALIZE), false, UNIT "features.c", "serialize"},
-    {M(MONITOR), false, BARE "model.c", "monitor"}, {M(MWAIT), false, BARE "model.c", "monitor"},
-    {M(MONITORX), false, BARE "model.c", "monitor"}, {M(MWAITX), false, BARE "model.c", "monitor"},
+    {M(MONITOR), true, UNIT "monitor.c", "monitor"}, {M(MWAIT), true, UNIT "monitor.c", "mwait"},
+    {M(MONITORX), false, UNIT "monitor.c", "monitorx"}, {M(MWAITX), false, UNIT "monitor.c", "mwaitx"},
+    {M(MOVDIRI), false, UNIT "monitor.c", "movdiri"}, {M(MOVDIR64B), false, UNIT "monitor.c", "movdir64b"},
     {M(RSM), true, UNIT "modes.c", "rsm"},
 };
 /* Forms of instructions that otherwise run here. */

@@ -117,6 +117,7 @@ static void map_window(uint8_t *ram)
         exit(0);
     }
     memset(p, 0, WINDOW_SIZE);
+    memset(p, 0xcc, CODE_HOLE - CODE); /* wherever a branch goes, it lands on INT3 */
     protect(WINDOW, WINDOW_SIZE, PROT_NONE);
     protect(CODE, CODE_END - CODE, PROT_READ | PROT_EXEC);
     protect(CODE_HOLE, 4096, PROT_NONE);

@@ -149,7 +149,7 @@ void bare_long_mode(struct bare *b, uint64_t rip, uint64_t rsp)
     s->pat = 0x0007040600070406ull;
     s->dr[6] = 0xffff0ff0;
     s->dr[7] = 0x400;
-    s->misc_enable = 1;
+    s->misc_enable = 1 | 1u << 18;
     s->smbase = ABI_SMBASE_RESET;
     cpu_state_load(b->cpu);
 }

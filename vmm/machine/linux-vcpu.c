@@ -42,7 +42,7 @@ void linux_vcpu_reset(struct abi_vcpu_state *v)
     v->dr[7] = 0x400;
     v->pat = 0x0007040600070406ull;
     v->smbase = ABI_SMBASE_RESET;
-    v->misc_enable = 1; /* fast strings */
+    v->misc_enable = 1 | 1u << 18; /* fast strings, MONITOR */
     v->xcr0 = 1;
     v->mxcsr = 0x1f80;
     v->fcw = 0x37f;

@@ -101,11 +101,11 @@ static void *thread(void *arg)
     result[c->index] = cpu_run(c);
     return NULL;
 }
-/* All sleep, with nothing on the way: none of them can wake another. */
+/* All halted, with nothing on the way: none of them can wake another. */
 static bool all_done(unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        if (!__atomic_load_n(&smp_cpu[i]->asleep, __ATOMIC_SEQ_CST))
+        if (!__atomic_load_n(&smp_cpu[i]->asleep, __ATOMIC_SEQ_CST) || __atomic_load_n(&smp_cpu[i]->mwait, __ATOMIC_SEQ_CST))
             return false;
     return true;
 }

@@ -68,6 +68,11 @@ static const struct sample samples[] = {
     {FEAT_XSAVES, 3, {0x0f, 0xc7, 0x2b}, 0},
     {FEAT_GFNI, 5, {0x66, 0x0f, 0x38, 0xcf, 0xc1}, 0},
     {FEAT_ABM, 4, {0xf3, 0x0f, 0xbd, 0xc1}, 1},
+    {FEAT_MONITOR, 3, {0x0f, 0x01, 0xc8}, 0},
+    {FEAT_MWAITX, 3, {0x0f, 0x01, 0xfb}, 0},
+    {FEAT_CLZERO, 3, {0x0f, 0x01, 0xfc}, 0},
+    {FEAT_MOVDIRI, 4, {0x0f, 0x38, 0xf9, 0x03}, 0},
+    {FEAT_MOVDIR64B, 5, {0x66, 0x0f, 0x38, 0xf8, 0x03}, 0},
 };
 /* Features that add no instruction of their own, or one that others give too. */
 static const uint16_t silent[] = {
@@ -77,7 +82,7 @@ static const uint16_t silent[] = {
     FEAT_ARCH_CAPABILITIES, FEAT_ARAT, FEAT_NX, FEAT_MMXEXT, FEAT_PDPE1GB, FEAT_CMP_LEGACY,
     FEAT_3DNOWPREFETCH, FEAT_TOPOEXT, FEAT_OSVW, FEAT_SS, FEAT_INVTSC, FEAT_IBPB, FEAT_IBRS, FEAT_AMD_STIBP, FEAT_AMD_SSBD,
     FEAT_AMD_NO_SSB, FEAT_LFENCE_SERIALIZING, FEAT_CLDEMOTE, FEAT_XGETBV1,
-    FEAT_NULL_SEL_CLR_BASE,
+    FEAT_NULL_SEL_CLR_BASE, FEAT_WBNOINVD, FEAT_AUTO_IBRS, FEAT_CORE_CAPABILITY,
 };
 
 static op_fn decoded(const uint8_t *b, unsigned len, const uint32_t *feat)
