@@ -17,7 +17,7 @@ struct img_codec {
     uint32_t cluster;
     uint8_t *in, *out;
     size_t in_size;
-    z_stream inflate, deflate;
+    z_stream inflate, deflate, zlib;
     ZSTD_DCtx *zd;
     ZSTD_CCtx *zc;
 };
@@ -35,7 +35,8 @@ struct img_codec *img_codec_new(uint32_t cluster)
     c->zc = ZSTD_createCCtx();
     if (!c->in || !c->out || !c->zd || !c->zc || inflateInit2(&c->inflate, READ_WINDOW) != Z_OK ||
         deflateInit2(&c->deflate, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WRITE_WINDOW, 9,
-                     Z_DEFAULT_STRATEGY) != Z_OK) {
+                     Z_DEFAULT_STRATEGY) != Z_OK ||
+        deflateInit(&c->zlib, Z_DEFAULT_COMPRESSION) != Z_OK) {
         img_codec_free(c);
         return NULL;
     }
@@ -48,6 +49,7 @@ void img_codec_free(struct img_codec *c)
         return;
     inflateEnd(&c->inflate);
     deflateEnd(&c->deflate);
+    deflateEnd(&c->zlib);
     ZSTD_freeDCtx(c->zd);
     ZSTD_freeCCtx(c->zc);
     free(c->in);
@@ -80,13 +82,13 @@ static int unpack_zstd(struct img_codec *c, size_t in, size_t out)
     return 0;
 }
 
-int img_codec_unpack(struct img_codec *c, int zstd, size_t in, size_t out)
+int img_codec_unpack(struct img_codec *c, int kind, size_t in, size_t out)
 {
     if (in > c->in_size || out > c->cluster)
         return -EIO;
-    if (zstd)
+    if (kind == IMG_CODEC_ZSTD)
         return unpack_zstd(c, in, out);
-    inflateReset(&c->inflate);
+    inflateReset2(&c->inflate, kind == IMG_CODEC_ZLIB ? -READ_WINDOW : READ_WINDOW);
     c->inflate.next_in = c->in;
     c->inflate.avail_in = (uInt)in;
     c->inflate.next_out = c->out;
@@ -96,19 +98,21 @@ int img_codec_unpack(struct img_codec *c, int zstd, size_t in, size_t out)
     return (r == Z_STREAM_END || r == Z_BUF_ERROR) && c->inflate.avail_out == 0 ? 0 : -EIO;
 }
 
-long img_codec_pack(struct img_codec *c, int zstd, const uint8_t *data, size_t len)
+long img_codec_pack(struct img_codec *c, int kind, const uint8_t *data, size_t len)
 {
-    if (zstd) {
+    if (kind == IMG_CODEC_ZSTD) {
         size_t r = ZSTD_compressCCtx(c->zc, c->in, len - 1, data, len, ZSTD_CLEVEL_DEFAULT);
         return ZSTD_isError(r) ? 0 : (long)r;
     }
-    deflateReset(&c->deflate);
-    c->deflate.next_in = (Bytef *)(uintptr_t)data;
-    c->deflate.avail_in = (uInt)len;
-    c->deflate.next_out = c->in;
-    c->deflate.avail_out = (uInt)(len - 1);
-    int r = deflate(&c->deflate, Z_FINISH);
+    z_stream *z = kind == IMG_CODEC_ZLIB ? &c->zlib : &c->deflate;
+    size_t room = kind == IMG_CODEC_ZLIB ? c->in_size : len - 1;
+    deflateReset(z);
+    z->next_in = (Bytef *)(uintptr_t)data;
+    z->avail_in = (uInt)len;
+    z->next_out = c->in;
+    z->avail_out = (uInt)room;
+    int r = deflate(z, Z_FINISH);
     if (r != Z_STREAM_END)
         return r == Z_OK ? 0 : -EIO;
-    return (long)(len - 1 - c->deflate.avail_out);
+    return (long)(room - z->avail_out);
 }

@@ -23,6 +23,10 @@ int img_open(struct img *img, const struct img_driver *drv, struct img_file *fil
     snprintf(img->name, sizeof(img->name), "%s", name);
     pthread_mutex_init(&img->lock, NULL);
     pthread_cond_init(&img->cond, NULL);
+    if (!opt->readonly && !opt->check && !drv->write) {
+        log_error("%s: images of the format '%s' can only be read", name, drv->name);
+        return -EROFS;
+    }
     return drv->open(img, io);
 }
 

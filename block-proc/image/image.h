@@ -31,7 +31,27 @@ struct img_range { /* a request at work; exclusive ones change where data lies *
     bool used, exclusive;
 };
 
+struct img_check { /* what a check finds, and repairs */
+    uint64_t corruptions, leaks, corruptions_fixed, leaks_fixed, errors;
+    uint64_t total, allocated, fragmented, packed; /* clusters of the guest's disk */
+    uint64_t end;                                  /* offset behind the last cluster in use */
+    void (*say)(void *opaque, const char *line);   /* each finding; NULL = quiet */
+    void *opaque;
+};
+
+struct img_create { /* of a new image; what a format has no use for is 0 */
+    uint64_t size, log_size;
+    uint32_t cluster, table_size;
+    const char *backing, *backing_fmt, *subformat; /* NULL = none, the usual one */
+    bool fixed, force_size, compat6, zeroed_grain, state_zero_off;
+    uint32_t backing_cid;
+    const char *adapter, *hwversion, *toolsversion, *file_name;
+    /* vmdk of several files: makes one, gives its name (4096 bytes). The descriptor or -errno. */
+    int (*part)(const char *file_name, char kind, unsigned number, char *name);
+};
+
 struct img;
+struct bat_ops;
 struct img_driver {
     const char *name;
     /* Is this header the format's? n bytes of the file's start. */
@@ -47,6 +67,20 @@ struct img_driver {
     int (*discard)(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
     int (*flush)(struct img *img, struct img_io *io);
     int (*resize)(struct img *img, uint64_t size, struct img_io *io);
+    /* For tools. Writes a new image into an empty file. */
+    int (*create)(struct img_file *file, const struct img_create *c, struct img_io *io);
+    /* The image is quiet. 0, or -errno when it could not be checked. */
+    int (*check)(struct img *img, struct img_check *c, bool fix_leaks, bool fix_all, struct img_io *io);
+    /* One whole cluster at off, compressed where that saves room. */
+    int (*write_packed)(struct img *img, const uint8_t *data, uint64_t off, struct img_io *io);
+    /* All parts of the image (img->part) are open now. */
+    int (*join)(struct img *img, struct img_io *io);
+    bool no_info; /* qemu-img says no cluster size of it */
+};
+
+struct img_part { /* another file an image consists of; its name comes out of the image */
+    char name[IMG_NAME_MAX];
+    struct img_file *file; /* set by whoever opens it, before join */
 };
 
 struct img_options {
@@ -75,11 +109,17 @@ struct img {
     pthread_cond_t cond;
     unsigned waiters; /* for a range */
     struct img_range range[IMG_RANGES];
+    const struct bat_ops *bat; /* of formats that use it */
+    struct img_part *part;     /* NULL: the image is one file */
+    unsigned n_parts;
     void *priv;
 };
 
 /* NULL when the name is not one of a format that is built. */
 const struct img_driver *img_driver_find(const char *name);
+/* The table of formats, for tests. */
+unsigned img_driver_count(void);
+const struct img_driver *img_driver_at(unsigned i);
 /* Names of all formats, for messages: "raw, qcow2". */
 const char *img_driver_names(void);
 /* Guesses: a driver, or NULL after logging that it is a format which is not built. */
@@ -116,6 +156,6 @@ void img_range_drop(struct img *img, struct img_range *r);
 /* Writes zeros as data, through the driver's write. */
 int img_write_zeros(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
 
-extern const struct img_driver img_raw, img_qcow2;
+extern const struct img_driver img_raw, img_qcow2, img_vdi, img_vpc, img_parallels, img_qed, img_qcow1;
 
 #endif

@@ -4,11 +4,12 @@
  */
 #include "block-proc/image/probe.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "block-proc/image/image.h"
 #include "ipc/log.h"
 
-static const struct img_driver *const drivers[] = {&img_raw, &img_qcow2};
+static const struct img_driver *const drivers[] = {&img_raw, &img_qcow2, &img_vdi, &img_vpc, &img_parallels, &img_qed, &img_qcow1};
 
 static const struct {
     const char *name, *magic;
@@ -42,9 +43,24 @@ const struct img_driver *img_driver_find(const char *name)
     return NULL;
 }
 
+unsigned img_driver_count(void)
+{
+    return sizeof(drivers) / sizeof(drivers[0]);
+}
+
+const struct img_driver *img_driver_at(unsigned i)
+{
+    return drivers[i];
+}
+
 const char *img_driver_names(void)
 {
-    return "qcow2, raw";
+    static char names[200];
+    if (names[0])
+        return names;
+    for (unsigned i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ", " : "", drivers[i]->name);
+    return names;
 }
 
 const struct img_driver *img_probe(struct img_file *f, const char *name, struct img_io *io)

@@ -12,7 +12,7 @@
 struct work {
     struct img *img;
     struct qcow2 *q;
-    struct qcow2_check *c;
+    struct img_check *c;
     struct img_io *io;
     uint32_t *refs; /* counted, one per cluster of the file */
     uint64_t n;
@@ -151,7 +151,7 @@ static void count_refcounts(struct work *w)
 /* Compares, and repairs what may be repaired. */
 static int compare_one(struct work *w, uint64_t i)
 {
-    struct qcow2_check *c = w->c;
+    struct img_check *c = w->c;
     uint64_t have;
     int r = qcow2_refcount_get(w->img, i, &have, w->io);
     if (r < 0 || have == w->refs[i])
@@ -268,7 +268,7 @@ static int run(struct work *w)
     return r < 0 ? r : bits_clear(w);
 }
 
-int qcow2_check(struct img *img, struct qcow2_check *c, bool fix_leaks, bool fix_all, struct img_io *io)
+int qcow2_check(struct img *img, struct img_check *c, bool fix_leaks, bool fix_all, struct img_io *io)
 {
     struct qcow2 *q = qcow2_of(img);
     int64_t size = img_file_length(img->file);

@@ -18,15 +18,8 @@ struct qcow2_create {
 /* Writes a new image into an empty file. 0 or -errno. */
 int qcow2_create(struct img_file *file, const struct qcow2_create *c, struct img_io *io);
 
-struct qcow2_check {
-    uint64_t corruptions, leaks, corruptions_fixed, leaks_fixed, errors;
-    uint64_t total, allocated, fragmented, packed; /* clusters of the guest's disk */
-    uint64_t end;                                  /* offset behind the last cluster in use */
-    void (*say)(void *opaque, const char *line);   /* each finding; NULL = quiet */
-    void *opaque;
-};
 /* fix_leaks, fix_all: repair. The image is quiet. 0, or -errno when it could not be checked. */
-int qcow2_check(struct img *img, struct qcow2_check *c, bool fix_leaks, bool fix_all, struct img_io *io);
+int qcow2_check(struct img *img, struct img_check *c, bool fix_leaks, bool fix_all, struct img_io *io);
 
 /* One whole cluster at off, written compressed where that saves room. */
 int qcow2_write_packed(struct img *img, const uint8_t *data, uint64_t off, struct img_io *io);

@@ -84,7 +84,7 @@ static int autoclear_drop(struct img *img, struct qcow2 *q, struct img_io *io)
 /* A host that died left a dirty bit: refcounts are made right before anything is allocated. */
 static int recover(struct img *img, struct qcow2 *q, struct img_io *io)
 {
-    struct qcow2_check c = {0};
+    struct img_check c = {0};
     if (!q->dirty)
         return 0;
     q->unclean = img->opt.recovered;
@@ -364,4 +364,6 @@ const struct img_driver img_qcow2 = {
     .zero = qcow2_zero,
     .discard = qcow2_discard,
     .resize = qcow2_resize,
+    .check = qcow2_check,
+    .write_packed = qcow2_write_packed,
 };

@@ -65,7 +65,7 @@ static int packed_put(const struct job *j, uint8_t *buf, uint64_t off, size_t le
         if (len - at < cluster) /* the disk's end inside a cluster */
             memset(buf + len, 0, cluster - (len - at));
         int r = tool_is_zero(buf + at, cluster) ? zeros_put(j, off + at, len - at < cluster ? len - at : cluster, io)
-                                                : qcow2_write_packed(&target.img[0], buf + at, off + at, io);
+                                                : target.img[0].drv->write_packed(&target.img[0], buf + at, off + at, io);
         if (r < 0)
             return r;
     }
@@ -220,7 +220,8 @@ static int target_open(struct convert_args *a, const char *name)
     a->o.size = source.img[0].size;
     if (a->list && tool_options_parse(&a->o, a->out_fmt, name, a->list))
         return 1;
-    if (a->compress && strcmp(a->out_fmt, "qcow2"))
+    const struct img_driver *drv = img_driver_find(a->out_fmt);
+    if (a->compress && (!drv || !drv->write_packed))
         return tool_fail("Compression not supported for file format '%s'", a->out_fmt);
     if (!a->existing && tool_create(name, a->out_fmt, &a->o, true))
         return 1;
@@ -234,9 +235,11 @@ static int target_open(struct convert_args *a, const char *name)
 
 int cmd_convert(int argc, char **argv)
 {
-    struct convert_args a = {0};
+    struct convert_args a = {.o.state_zero = true};
     if (convert_args(argc, argv, &a))
         return 1;
+    if (tool_options_help(a.out_fmt, a.list))
+        return 0;
     const char *from = argv[optind], *to = argv[optind + 1];
     unsigned flags = (a.share ? TOOL_SHARE : 0) | (a.src_cache && !strcmp(a.src_cache, "none") ? TOOL_DIRECT : 0);
     tool_grant(from, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bulkhead-img create and resize, and the options of new images. Must never touch an existing file
+ * bulkhead-img create and resize. Must never touch an existing file
  * before every option is checked.
  */
 #include <errno.h>
@@ -14,98 +14,6 @@
 #include <unistd.h>
 #include "block-proc/img/img.h"
 #include "block-proc/img/opener.h"
-
-static bool on_off(const char *val, bool *out)
-{
-    *out = !strcmp(val, "on");
-    return *out || !strcmp(val, "off");
-}
-
-static int number(const char *file, const char *key, const char *val, uint64_t min, uint64_t max,
-                  uint32_t *out)
-{
-    uint64_t v;
-    if (!tool_size(val, &v) || v < min || v > max || v & (v - 1))
-        return tool_fail("%s: %s must be a power of two between %llu and %llu", file, key,
-                         (unsigned long long)min, (unsigned long long)max);
-    *out = (uint32_t)v;
-    return 0;
-}
-
-static bool text(char *dst, size_t size, const char *val)
-{
-    return snprintf(dst, size, "%s", val) < (int)size;
-}
-
-static int qcow2_option(struct tool_options *o, const char *file, const char *key, const char *val)
-{
-    bool flag;
-    if (!strcmp(key, "backing_file"))
-        return text(o->backing, sizeof(o->backing), val) ? 0 : tool_fail("%s: backing_file is too long", file);
-    if (!strcmp(key, "backing_fmt"))
-        return text(o->backing_fmt, sizeof(o->backing_fmt), val)
-                   ? 0 : tool_fail("%s: backing_fmt is too long", file);
-    if (!strcmp(key, "cluster_size"))
-        return number(file, key, val, 512, 2u << 20, &o->cluster);
-    if (!strcmp(key, "refcount_bits"))
-        return number(file, key, val, 1, 64, &o->refcount_bits);
-    if (!strcmp(key, "compat") && (!strcmp(val, "0.10") || !strcmp(val, "1.1") || !strcmp(val, "v2") || !strcmp(val, "v3")))
-        return text(o->compat, sizeof(o->compat), val) ? 0 : 1;
-    if (!strcmp(key, "lazy_refcounts") && on_off(val, &o->lazy))
-        return 0;
-    if (!strcmp(key, "compression_type") && (!strcmp(val, "zlib") || !strcmp(val, "zstd"))) {
-        o->zstd = !strcmp(val, "zstd");
-        return 0;
-    }
-    if ((!strcmp(key, "extended_l2") || !strcmp(key, "encryption") || !strcmp(key, "data_file_raw")) &&
-        on_off(val, &flag) && !flag)
-        return 0;
-    if (!strcmp(key, "extended_l2") || !strncmp(key, "encr", 4) || !strncmp(key, "data_file", 9))
-        return tool_fail("%s: '%s=%s' is not built", file, key, val);
-    return -1;
-}
-
-static int one_option(struct tool_options *o, const char *fmt, const char *file, const char *key,
-                      const char *val)
-{
-    int r = -1;
-    if (!strcmp(key, "size")) {
-        o->has_size = tool_size(val, &o->size);
-        return o->has_size ? 0 : tool_fail("%s: Parameter 'size' expects a size", file);
-    }
-    if (!strcmp(key, "nocow") && on_off(val, &o->nocow))
-        return 0;
-    if (!strcmp(key, "preallocation") &&
-        (!strcmp(val, "off") || !strcmp(val, "falloc") || !strcmp(val, "full") ||
-         (!strcmp(val, "metadata") && !strcmp(fmt, "qcow2"))))
-        return text(o->preallocation, sizeof(o->preallocation), val) ? 0 : 1;
-    if (!strcmp(fmt, "qcow2"))
-        r = qcow2_option(o, file, key, val);
-    return r >= 0 ? r : tool_fail("%s: Invalid parameter '%s=%s'", file, key, val);
-}
-
-int tool_options_parse(struct tool_options *o, const char *fmt, const char *file, const char *list)
-{
-    char item[IMG_NAME_MAX + 64];
-    while (*list) {
-        size_t n = 0;
-        for (; *list; list++) { /* ",," is a comma */
-            if (*list == ',' && *++list != ',')
-                break;
-            if (n + 1 == sizeof(item))
-                return tool_fail("%s: an option is too long", file);
-            item[n++] = *list;
-        }
-        item[n] = '\0';
-        char *val = strchr(item, '=');
-        if (val)
-            *val++ = '\0';
-        int r = one_option(o, fmt, file, item, val ? val : "on");
-        if (r)
-            return r;
-    }
-    return 0;
-}
 
 /* The disk below gives its size, and shows that it is there. */
 static int backing_look(const char *file, struct tool_options *o, bool unsafe)
@@ -134,10 +42,7 @@ static void say_formatting(const char *file, const char *fmt, const struct tool_
 {
     printf("Formatting '%s', fmt=%s", file, fmt);
     if (strcmp(fmt, "qcow2")) {
-        printf(" size=%llu", (unsigned long long)o->size);
-        if (o->preallocation[0])
-            printf(" preallocation=%s", o->preallocation);
-        printf("%s\n", o->nocow ? " nocow=on" : "");
+        tool_options_show(o, fmt);
         return;
     }
     printf(" cluster_size=%u extended_l2=off", o->cluster);
@@ -214,43 +119,77 @@ void tool_create_grant(const char *file)
     opener_grant(file, OPENER_WRITE | OPENER_CREATE | OPENER_PARTS);
 }
 
+/* Formats with a driver of the simple kind. */
+static int driver_make(const struct img_driver *drv, struct img_file *f, const char *file, const struct tool_options *o,
+                       struct img_io *io)
+{
+    struct img_create c = {.size = o->size,
+                           .log_size = o->log_size,
+                           .cluster = o->block_size ? (uint32_t)o->block_size : o->cluster,
+                           .table_size = o->table_size,
+                           .backing = o->backing[0] ? o->backing : NULL,
+                           .backing_fmt = o->backing_fmt[0] ? o->backing_fmt : NULL,
+                           .subformat = o->subformat[0] ? o->subformat : NULL,
+                           .fixed = o->fixed,
+                           .force_size = o->force_size,
+                           .compat6 = o->compat6,
+                           .zeroed_grain = o->zeroed_grain,
+                           .state_zero_off = !o->state_zero,
+                           .backing_cid = o->backing_cid,
+                           .adapter = o->adapter[0] ? o->adapter : NULL,
+                           .hwversion = o->hwversion[0] ? o->hwversion : NULL,
+                           .toolsversion = o->toolsversion[0] ? o->toolsversion : NULL,
+                           .file_name = file,
+                           .part = opener_part};
+    return drv->create(f, &c, io);
+}
+
+static int image_make(const struct img_driver *drv, const char *file, const struct tool_options *o)
+{
+    struct img_io io = {0};
+    struct img_file f;
+    int fd = opener_open(file, OPENER_WRITE | OPENER_CREATE);
+    int r = fd < 0 ? fd : img_file_open(&f, fd, false);
+    f.unsafe = true; /* a new image that is lost with the host is made again */
+    if (r == 0 && o->nocow)
+        nocow_set(fd);
+    if (r == 0)
+        r = img_io_init(&io, NULL);
+    if (r == 0)
+        r = drv == &img_qcow2 ? qcow2_make(&f, o, &io)
+            : drv == &img_raw ? raw_make(&f, o, &io) : driver_make(drv, &f, file, o, &io);
+    img_io_fini(&io);
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
 int tool_create(const char *file, const char *fmt, const struct tool_options *given, bool quiet)
 {
     struct tool_options o = *given;
-    struct img_io io = {0};
-    struct img_file f;
-    bool qcow2 = !strcmp(fmt, "qcow2");
-    if (!qcow2 && strcmp(fmt, "raw"))
+    const struct img_driver *drv = img_driver_find(fmt);
+    if (!drv)
         return tool_fail("%s: Unknown file format '%s' (built: %s)", file, fmt, img_driver_names());
-    if (!o.cluster)
+    if (drv != &img_qcow2 && drv != &img_raw && !drv->create)
+        return tool_fail("%s: Format driver '%s' does not support image creation", file, fmt);
+    if (drv == &img_qcow2 && !o.cluster)
         o.cluster = 65536;
     if (!o.refcount_bits)
         o.refcount_bits = 16;
     o.size = (o.size + IMG_SECTOR - 1) & ~(uint64_t)(IMG_SECTOR - 1);
-    if (qcow2 && options_check(file, &o))
+    if (drv == &img_qcow2 && options_check(file, &o))
         return 1;
     if (!quiet)
         say_formatting(file, fmt, &o);
     fflush(stdout);
     opener_lock();
-    int fd = opener_open(file, OPENER_WRITE | OPENER_CREATE);
-    int r = fd < 0 ? fd : img_file_open(&f, fd, false);
-    f.unsafe = true; /* a new image that is lost with the host is made again */
-    if (r == 0 && o.nocow)
-        nocow_set(fd);
-    if (r == 0)
-        r = img_io_init(&io, NULL);
-    if (r == 0)
-        r = qcow2 ? qcow2_make(&f, &o, &io) : raw_make(&f, &o, &io);
-    img_io_fini(&io);
-    if (fd >= 0)
-        close(fd);
+    int r = image_make(drv, file, &o);
     return r < 0 ? tool_fail("%s: Could not create image: %s", file, strerror(-r)) : 0;
 }
 
 int cmd_create(int argc, char **argv)
 {
-    struct tool_options o = {0};
+    struct tool_options o = {.state_zero = true};
     const char *fmt = "raw", *list = NULL;
     bool quiet = false, unsafe = false;
     for (int c; (c = getopt(argc, argv, "f:o:b:F:qu")) != -1;) {
@@ -264,11 +203,13 @@ int cmd_create(int argc, char **argv)
         default: return 1;
         }
     }
+    if (tool_options_help(fmt, list))
+        return 0;
     if (optind >= argc || argc - optind > 2)
         return tool_fail("Expecting image file name and, perhaps, a size");
     const char *file = argv[optind];
-    if (!strcmp(fmt, "raw") && o.backing[0])
-        return tool_fail("%s: Backing file not supported for file format 'raw'", file);
+    if (o.backing[0] && strcmp(fmt, "qcow2") && strcmp(fmt, "qed") && strcmp(fmt, "qcow") && strcmp(fmt, "vmdk"))
+        return tool_fail("%s: Backing file not supported for file format '%s'", file, fmt);
     if (list && tool_options_parse(&o, fmt, file, list))
         return 1;
     if (optind + 1 < argc && !(o.has_size = tool_size(argv[optind + 1], &o.size))) {

@@ -48,10 +48,16 @@ void tool_json_string(const char *s);
 struct tool_options { /* -o, and what other options say of a new image */
     uint64_t size;
     bool has_size;
-    char backing[IMG_NAME_MAX], backing_fmt[16], preallocation[16], compat[8];
-    bool lazy, zstd, nocow;
-    uint32_t cluster, refcount_bits;
+    char backing[IMG_NAME_MAX], backing_fmt[16], preallocation[16], compat[8], compression[8];
+    char subformat[24], adapter[16], hwversion[16], toolsversion[16];
+    bool lazy, zstd, nocow, fixed, force_size, compat6, zeroed_grain, state_zero;
+    uint32_t cluster, refcount_bits, table_size, backing_cid;
+    uint64_t log_size, block_size, given; /* given: a bit for each entry of the table */
 };
+/* What "Formatting ..." says behind the format. */
+void tool_options_show(const struct tool_options *o, const char *fmt);
+/* -o help: prints the list. False: it was not asked for. */
+bool tool_options_help(const char *fmt, const char *list);
 /* Reads one "a=b,c=d" list; file: for messages. 0 or the exit status. */
 int tool_options_parse(struct tool_options *o, const char *fmt, const char *file, const char *list);
 /* Before the lock: the image will be made. */

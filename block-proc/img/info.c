@@ -22,6 +22,12 @@ static bool is_qcow2(const struct img *img)
     return img->drv == &img_qcow2;
 }
 
+/* Does qemu-img say a cluster size, and whether the image is dirty? */
+static bool has_info(const struct img *img)
+{
+    return img->drv != &img_raw && !img->drv->no_info && (img->cluster != IMG_SECTOR || is_qcow2(img));
+}
+
 /* The name as it leads to the file, where it differs from the text in the header. */
 static const char *full_backing(const struct img *img, char buf[2 * IMG_NAME_MAX])
 {
@@ -35,14 +41,14 @@ static void info_human(unsigned at)
 {
     const struct img *img = &chain.img[at];
     char a[32], b[32], full[2 * IMG_NAME_MAX];
-    struct qcow2_about q;
+    struct qcow2_about q = {0};
     printf("image: %s\nfile format: %s\nvirtual size: %s (%llu bytes)\ndisk size: %s\n", img->name,
            img->drv->name, tool_human(img->size, a), (unsigned long long)img->size,
            tool_human(disk_size(img->file), b));
-    if (!is_qcow2(img))
-        return;
-    qcow2_about(img, &q);
-    printf("cluster_size: %u\n", img->cluster);
+    if (has_info(img))
+        printf("cluster_size: %u\n", img->cluster);
+    if (is_qcow2(img))
+        qcow2_about(img, &q);
     if (q.dirty)
         printf("cleanly shut down: no\n");
     if (img->backing_name[0]) {
@@ -54,6 +60,8 @@ static void info_human(unsigned at)
     }
     if (img->backing_fmt[0])
         printf("backing file format: %s\n", img->backing_fmt);
+    if (!is_qcow2(img))
+        return;
     tool_snapshots_human(&chain, at);
     printf("Format specific information:\n    compat: %s\n    compression type: %s\n", q.v3 ? "1.1" : "0.10",
            q.zstd ? "zstd" : "zlib");
@@ -68,7 +76,7 @@ static void json_specific(const struct img *img, const char *in)
 {
     struct qcow2_about q;
     qcow2_about(img, &q);
-    printf("%s    \"format-specific\": {\n%s        \"type\": \"qcow2\",\n%s        \"data\": {\n", in, in, in);
+    printf(",\n%s    \"format-specific\": {\n%s        \"type\": \"qcow2\",\n%s        \"data\": {\n", in, in, in);
     printf("%s            \"compat\": \"%s\",\n", in, q.v3 ? "1.1" : "0.10");
     printf("%s            \"compression-type\": \"%s\",\n", in, q.zstd ? "zstd" : "zlib");
     if (q.v3)
@@ -77,7 +85,7 @@ static void json_specific(const struct img *img, const char *in)
     if (q.v3)
         printf(",\n%s            \"corrupt\": %s,\n%s            \"extended-l2\": false", in,
                q.corrupt ? "true" : "false", in);
-    printf("\n%s        }\n%s    },\n", in, in);
+    printf("\n%s        }\n%s    }", in, in);
 }
 
 static void json_text(const char *in, const char *key, const char *val)
@@ -85,6 +93,12 @@ static void json_text(const char *in, const char *key, const char *val)
     printf("%s    \"%s\": ", in, key);
     tool_json_string(val);
     printf(",\n");
+}
+
+static void json_next(const char *in, const char *key, const char *val)
+{
+    printf(",\n%s    \"%s\": ", in, key);
+    tool_json_string(val);
 }
 
 static void info_json(unsigned at, const char *in)
@@ -98,19 +112,22 @@ static void info_json(unsigned at, const char *in)
         json_text(in, "backing-filename-format", img->backing_fmt);
     printf("%s    \"virtual-size\": %llu,\n", in, (unsigned long long)img->size);
     json_text(in, "filename", img->name);
-    if (is_qcow2(img))
+    if (has_info(img))
         printf("%s    \"cluster-size\": %u,\n", in, img->cluster);
     json_text(in, "format", img->drv->name);
-    printf("%s    \"actual-size\": %llu,\n", in, (unsigned long long)disk_size(img->file));
+    printf("%s    \"actual-size\": %llu", in, (unsigned long long)disk_size(img->file));
     if (is_qcow2(img)) {
         json_specific(img, in);
         qcow2_about(img, &q);
     }
     if (img->backing_name[0]) {
-        json_text(in, "full-backing-filename", full_backing(img, full));
-        json_text(in, "backing-filename", img->backing_name);
+        json_next(in, "full-backing-filename", full_backing(img, full));
+        json_next(in, "backing-filename", img->backing_name);
     }
-    printf("%s    \"dirty-flag\": %s\n%s}", in, q.dirty ? "true" : "false", in);
+    const char *dirty = q.dirty ? ",\n%s    \"dirty-flag\": true" : ",\n%s    \"dirty-flag\": false";
+    if (!img->drv->no_info)
+        printf(dirty, in);
+    printf("\n%s}", in);
 }
 
 enum { OPT_OUTPUT = 256, OPT_CHAIN, OPT_START, OPT_LENGTH };
@@ -187,13 +204,13 @@ static void say_finding(void *opaque, const char *line)
     fprintf(*(const bool *)opaque ? stderr : stdout, "%s\n", line);
 }
 
-static void check_json(const char *name, const struct qcow2_check *c)
+static void check_json(const char *name, const struct img_check *c)
 {
     printf("{\n    \"image-end-offset\": %llu,\n    \"total-clusters\": %llu,\n    \"check-errors\": %llu,\n"
            "    \"filename\": ", (unsigned long long)c->end, (unsigned long long)c->total,
            (unsigned long long)c->errors);
     tool_json_string(name);
-    printf(",\n    \"format\": \"qcow2\"");
+    printf(",\n    \"format\": \"%s\"", chain.img[0].drv->name);
     const struct {
         const char *key;
         uint64_t n;
@@ -207,7 +224,7 @@ static void check_json(const char *name, const struct qcow2_check *c)
     printf("\n}\n");
 }
 
-static void check_human(const struct qcow2_check *c)
+static void check_human(const struct img_check *c)
 {
     uint64_t bad = c->corruptions - c->corruptions_fixed, leaks = c->leaks - c->leaks_fixed;
     if (c->corruptions_fixed || c->leaks_fixed)
@@ -243,17 +260,18 @@ int cmd_check(int argc, char **argv)
     unsigned flags = TOOL_NO_BACKING | TOOL_CHECK | (a.repair ? TOOL_WRITE : 0) | (a.share ? TOOL_SHARE : 0);
     if (tool_open(&chain, argv[optind], a.fmt, flags) < 0)
         return 1;
-    if (!is_qcow2(&chain.img[0])) {
+    const struct img_driver *drv = chain.img[0].drv;
+    if (!drv->check) {
         tool_close(&chain);
         tool_fail("This image format does not support checks");
         return 63;
     }
-    struct qcow2_check c = {.say = a.quiet ? NULL : say_finding, .opaque = &a.json}, fixed = {0};
-    int r = qcow2_check(&chain.img[0], &c, a.repair, all, &chain.io);
+    struct img_check c = {.say = a.quiet ? NULL : say_finding, .opaque = &a.json}, fixed = {0};
+    int r = drv->check(&chain.img[0], &c, a.repair, all, &chain.io);
     if (r == 0 && (c.leaks_fixed || c.corruptions_fixed)) { /* what is left is what is found now */
         fixed = c;
-        c = (struct qcow2_check){.say = c.say, .opaque = c.opaque};
-        r = qcow2_check(&chain.img[0], &c, a.repair, all, &chain.io);
+        c = (struct img_check){.say = c.say, .opaque = c.opaque};
+        r = drv->check(&chain.img[0], &c, a.repair, all, &chain.io);
         c.leaks_fixed += fixed.leaks_fixed;
         c.leaks += fixed.leaks_fixed;
         c.corruptions_fixed += fixed.corruptions_fixed;

@@ -4,6 +4,7 @@
  * one. Must never open an image.
  */
 #include <string.h>
+#include "ipc/abi/image-about.h"
 #include "vmm/config/disk.h"
 #include "vmm/config/options.h"
 #include "vmm/config/optlist.h"
@@ -102,10 +103,10 @@ int set_blockdev(struct parse *c, const char *arg)
     driver = optlist_take(&l, "driver");
     if (!driver)
         return parse_fail(c, "Parameter 'driver' is missing");
-    if (!strcmp(driver, "raw") || !strcmp(driver, "qcow2"))
-        strcpy(n.format, driver);
+    if (abi_image_format_known(driver))
+        snprintf(n.format, sizeof(n.format), "%s", driver);
     if (!n.format[0] && strcmp(driver, "file") && strcmp(driver, "host_device"))
-        return parse_fail(c, "block driver '%s' is not built (available: qcow2, raw, file, host_device)",
+        return parse_fail(c, "block driver '%s' is not built (available: " ABI_IMAGE_FORMATS ", file, host_device)",
                           driver);
     if (optkeys_apply(c, n.format[0] ? format_keys : file_node_keys, &l, &n, NULL))
         return -1;

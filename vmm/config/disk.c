@@ -5,6 +5,7 @@
 #include "vmm/config/disk.h"
 
 #include <string.h>
+#include "ipc/abi/image-about.h"
 #include "vmm/config/options.h"
 #include "vmm/config/optlist.h"
 
@@ -59,9 +60,9 @@ static int key_index(struct parse *c, void *obj, const char *key, const char *va
 
 int disk_format(struct parse *c, const char *val, char format[16])
 {
-    if (strcmp(val, "raw") && strcmp(val, "qcow2"))
-        return parse_fail(c, "image format '%s' is not built (available: qcow2, raw)", val);
-    strcpy(format, val);
+    if (!abi_image_format_known(val))
+        return parse_fail(c, "image format '%s' is not built (available: " ABI_IMAGE_FORMATS ")", val);
+    snprintf(format, 16, "%s", val);
     return 0;
 }
 

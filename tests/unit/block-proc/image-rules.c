@@ -12,6 +12,7 @@
 #include "block-proc/image/image.h"
 #include "block-proc/image/qcow2-header.h"
 #include "block-proc/image/qcow2-tool.h"
+#include "ipc/abi/image-about.h"
 #include "ipc/imagepath.h"
 #include "ipc/log.h"
 #include "ipc/memfd.h"
@@ -92,7 +93,7 @@ static void test_names(void)
 static void open_damaged(uint8_t *bytes, size_t size, struct img_options opt)
 {
     static uint8_t buf[1 << 16];
-    struct qcow2_check c = {0};
+    struct img_check c = {0};
     struct img_file f;
     struct img img;
     int fd = ipc_memfd_create("damaged", size, 0);
@@ -150,6 +151,19 @@ static void test_damage(void)
     ok(true, "%u damaged images were opened, read, written and checked", rounds);
 }
 
+/* The vmm knows formats by name only: its list is the image layer's. */
+static void test_formats(void)
+{
+    char list[200] = "";
+    bool all = true;
+    for (unsigned i = 0; i < img_driver_count(); i++) {
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", img_driver_at(i)->name);
+        all = all && abi_image_format_known(img_driver_at(i)->name);
+    }
+    ok(all && !strcmp(list, ABI_IMAGE_FORMATS), "the vmm's list of formats is \"%s\"", list);
+    ok(!abi_image_format_known("qcow2,") && !abi_image_format_known("") && !abi_image_format_known("cow2"), "nothing else is known");
+}
+
 int main(void)
 {
     struct img packed = {.packed = true, .cluster = 2u << 20};
@@ -159,5 +173,6 @@ int main(void)
     test_forged();
     test_names();
     test_damage();
+    test_formats();
     return ctest_done();
 }

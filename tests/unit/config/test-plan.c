@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ipc/abi/image-about.h"
 #include "vmm/config/parse.h"
 
 #define ARGS_MAX 64
@@ -224,8 +225,8 @@ static const struct line lines[] = {
     {K "-drive if=virtio", "-drive if=virtio: Parameter 'file' is missing", NULL},
     {K "-drive file=a,if=scsi",
      "-drive file=a,if=scsi: if=scsi is not built (available: virtio, none)", NULL},
-    {K "-drive file=a,if=virtio,format=vdi",
-     "-drive file=a,if=virtio,format=vdi: image format 'vdi' is not built (available: qcow2, raw)",
+    {K "-drive file=a,if=virtio,format=vvfat",
+     "-drive file=a,if=virtio,format=vvfat: image format 'vvfat' is not built (available: " ABI_IMAGE_FORMATS ")",
      NULL},
     {K "-drive file=a,if=virtio,aio=native",
      "-drive file=a,if=virtio,aio=native: aio=native is not built (built: threads)", NULL},
@@ -288,9 +289,9 @@ static const struct line lines[] = {
      "x\ndisk0.readonly=on\ndisk0.cache=none\ndisk0.device=v\n!disk0.discard"},
     {K "-blockdev raw,node-name=r,file.driver=file,file.filename=/x -device virtio-blk-pci,drive=r",
      NULL, "disk0.id=r\ndisk0.file=/x\n!disk0.probe"},
-    {K "-blockdev vdi,node-name=r,file=f",
-     "-blockdev vdi,node-name=r,file=f: block driver 'vdi' is "
-     "not built (available: qcow2, raw, file, host_device)",
+    {K "-blockdev vvfat,node-name=r,file=f",
+     "-blockdev vvfat,node-name=r,file=f: block driver 'vvfat' is "
+     "not built (available: " ABI_IMAGE_FORMATS ", file, host_device)",
      NULL},
     {K "-blockdev raw,node-name=r,file=f",
      "-blockdev raw,node-name=r,file=f: Cannot find node-name 'f'", NULL},
