@@ -157,12 +157,21 @@ static unsigned image_size(const struct op *o)
     return IMAGE_XMM + 16u * o->aux;
 }
 
+/* The last byte of the 512 and the first are checked before anything is read or written. */
+static uint64_t image_ea(struct cpu *c, const struct op *o, bool write)
+{
+    struct op t = *o;
+    t.ea &= (uint8_t)~EA_LEGACY;
+    if (op_ea(c, &t, 1, write) & 15)
+        simd_gp(c, o);
+    simd_part_probe(c, o, 511, 1, write);
+    return simd_part_probe(c, o, 0, 1, write);
+}
+
 WORKER_OP(fxsave)
 {
     unsigned size = image_size(o);
-    uint64_t va = op_ea(c, o, 512, true);
-    if (va & 15)
-        simd_gp(c, o);
+    uint64_t va = image_ea(c, o, true);
     uint8_t *p = mmu_ptr_w(c, va, size);
     if (likely(p)) {
         image_write(c, o, p);
@@ -170,7 +179,6 @@ WORKER_OP(fxsave)
     }
     uint8_t b[512];
     image_write(c, o, b);
-    mmu_probe_write(c, o, va, size);
     mmu_write_bytes(c, o, va, b, size);
 }
 
@@ -179,9 +187,7 @@ WORKER_OP(fxrstor)
 {
     uint8_t b[512];
     unsigned size = image_size(o);
-    uint64_t va = op_ea(c, o, 512, false);
-    if (va & 15)
-        simd_gp(c, o);
+    uint64_t va = image_ea(c, o, false);
     const uint8_t *p = mmu_ptr_r(c, va, size);
     if (likely(p))
         memcpy(b, p, size);

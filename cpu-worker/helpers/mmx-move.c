@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * MMX moves, element access, stores and EMMS. Must never write an MMX register without marking the
- * x87 registers valid (mmx_enter), nor before an access that can fault.
+ * x87 registers valid (mmx_enter), nor before an access that can fault; MASKMOVQ alone says otherwise.
  */
 #include "cpu-worker/helpers/simd-op.h"
 
@@ -128,6 +128,8 @@ static OP(pinsrw_rm)
 static void store_masked(struct cpu *c, const struct op *o, uint64_t v, unsigned mask)
 {
     uint64_t va = op_ea(c, o, 8, true);
+    if (c->vendor == ABI_CPU_AMD) /* all 8 bytes have to be writable there, whatever the mask */
+        mmu_probe_write(c, o, va, 8);
     if (!mask)
         return;
     unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);
@@ -141,6 +143,8 @@ static void store_masked(struct cpu *c, const struct op *o, uint64_t v, unsigned
 static OP(maskmovq)
 {
     mmx_wait(c, o);
+    if (c->vendor == ABI_CPU_AMD) /* a fault of the store comes after the change to MMX state */
+        mmx_enter(c);
     store_masked(c, o, c->s->fpr[o->dst].mant,
                  (unsigned)_mm_movemask_epi8(mmx_get(c, o->src)));
     mmx_enter(c);

@@ -108,9 +108,9 @@ void simd_implicit_destination(struct op *o, const struct simd_in *d)
 }
 
 bool simd_decode(struct op *o, const ZydisDecodedInstruction *in, const ZydisDecodedOperand *ops,
-                 uint32_t mode)
+                 uint32_t mode, bool amd)
 {
-    struct simd_in d = {.in = in, .ops = ops, .mn = in->mnemonic, .mode = mode};
+    struct simd_in d = {.in = in, .ops = ops, .mn = in->mnemonic, .mode = mode, .amd = amd};
 
     o->dst = o->src = 0;
     o->aux = 0;

@@ -22,6 +22,12 @@
 __m128i simd_ld128_slow(struct cpu *c, const struct op *o, uint64_t va);
 void simd_st128_slow(struct cpu *c, const struct op *o, uint64_t va, __m128i v);
 void simd_gp(struct cpu *c, const struct op *o) __attribute__((noreturn, cold));
+uint64_t simd_aligned_ea_slow(struct cpu *c, const struct op *o, unsigned size, bool write);
+/* Instructions with large operands access them piece by piece: the address of the `bytes` that are `at`
+ * bytes into the operand, after the segment's check of these alone ... */
+uint64_t simd_part(struct cpu *c, const struct op *o, int64_t at, unsigned bytes, bool write);
+/* ... and after the check that they may be accessed. */
+uint64_t simd_part_probe(struct cpu *c, const struct op *o, int64_t at, unsigned bytes, bool write);
 
 static inline __m128i simd_ld_u16(struct cpu *c, const struct op *o)
 {
@@ -29,12 +35,21 @@ static inline __m128i simd_ld_u16(struct cpu *c, const struct op *o)
     const void *p = mmu_ptr_r(c, va, 16);
     return likely(p) ? _mm_loadu_si128(p) : simd_ld128_slow(c, o, va);
 }
+/* Address of an operand that has to be aligned to its size; that is checked before the segment's limit. */
+static inline __attribute__((always_inline)) uint64_t simd_aligned_ea(struct cpu *c, const struct op *o,
+                                                                      unsigned size, bool write)
+{
+    if (unlikely(o->ea))
+        return simd_aligned_ea_slow(c, o, size, write);
+    uint64_t va = op_ea(c, o, size, write);
+    if (unlikely(va & (size - 1)))
+        simd_gp(c, o);
+    return va;
+}
 /* Legacy SSE: a misaligned 16-byte operand is #GP(0) (SDM 2A, 2.4 "exceptions type 2 and 4"). */
 static inline __m128i simd_ld_a16(struct cpu *c, const struct op *o)
 {
-    uint64_t va = op_ea(c, o, 16, false);
-    if (unlikely(va & 15))
-        simd_gp(c, o);
+    uint64_t va = simd_aligned_ea(c, o, 16, false);
     const void *p = mmu_ptr_r(c, va, 16);
     return likely(p) ? _mm_loadu_si128(p) : simd_ld128_slow(c, o, va);
 }
@@ -49,9 +64,7 @@ static inline void simd_st_u16(struct cpu *c, const struct op *o, __m128i v)
 }
 static inline void simd_st_a16(struct cpu *c, const struct op *o, __m128i v)
 {
-    uint64_t va = op_ea(c, o, 16, true);
-    if (unlikely(va & 15))
-        simd_gp(c, o);
+    uint64_t va = simd_aligned_ea(c, o, 16, true);
     void *p = mmu_ptr_w(c, va, 16);
     if (likely(p))
         _mm_storeu_si128(p, v);
@@ -150,6 +163,7 @@ struct simd_in {
     bool mmx;  /* no XMM operand, at least one MMX operand */
     bool wide; /* 64-bit general register or memory integer operand */
     uint32_t mode;
+    bool amd; /* the guest's processor is an AMD */
 };
 
 /* Choose by shape; false if that form does not exist. dst and src are already set. */

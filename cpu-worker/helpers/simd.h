@@ -11,11 +11,11 @@
 
 /* Complete *o for one x87, MMX, SSE, AES, PCLMULQDQ, SHA, CRC32, fence, cache-hint or FXSAVE-family
  * instruction. The caller has filled the memory operand (base, index, scale, disp, seg, ea), imm,
- * len, off and next_off; `ops` are all operands, visible ones first; `mode` is MODE_*. Sets fn,
- * dst, src, aux, aux2 and where needed imm. Returns false if the instruction is not one of these
+ * len, off and next_off; `ops` are all operands, visible ones first; `mode` is MODE_*, `amd`
+ * says whose manual holds where the vendors differ. Sets fn, dst, src, aux, aux2 and where needed imm. Returns false if the instruction is not one of these
  * (or not supported: #UD). Depends on nothing but its arguments. */
 bool simd_decode(struct op *o, const ZydisDecodedInstruction *in, const ZydisDecodedOperand *ops,
-                 uint32_t mode);
+                 uint32_t mode, bool amd);
 
 /* On the vCPU's own thread, after the shared state was written by someone else (start, reset,
  * resume after a pause): from here on the host's sticky MXCSR and x87 flags belong to this vCPU. */

@@ -40,9 +40,13 @@ static OP(movh_mr)
  */
 static void store_masked(struct cpu *c, const struct op *o, const uint8_t *v, unsigned mask)
 {
-    uint64_t va = op_ea(c, o, 16, true);
-    if (c->vendor == ABI_CPU_AMD) /* all 16 bytes have to be writable there, whatever the mask */
-        mmu_probe_write(c, o, va, 16);
+    uint64_t va;
+    if (c->vendor == ABI_CPU_AMD) { /* two stores, which have to be allowed whatever the mask */
+        va = simd_part_probe(c, o, 0, 8, true);
+        simd_part_probe(c, o, 8, 8, true);
+    } else {
+        va = op_ea(c, o, 16, true);
+    }
     if (!mask)
         return;
     unsigned first = (unsigned)__builtin_ctz(mask), last = 31 - (unsigned)__builtin_clz(mask);

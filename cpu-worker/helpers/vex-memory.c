@@ -20,16 +20,9 @@ static inline unsigned elements(const struct op *o)
     return o->aux2 >> 16;
 }
 
-/* The operation for the memory at a distance from the operand's address; 32-bit addresses wrap by
- * themselves. */
 static uint64_t element_va(struct cpu *c, const struct op *o, int64_t distance, bool write)
 {
-    struct op t = *o;
-    if (o->ea) {
-        t.disp = (int32_t)((int64_t)t.disp + distance);
-        distance = 0;
-    }
-    return op_ea(c, &t, element_bytes(o), write) + (uint64_t)distance;
+    return simd_part(c, o, distance, element_bytes(o), write);
 }
 
 static inline bool element_chosen(const uint8_t *mask, unsigned i, unsigned bytes)

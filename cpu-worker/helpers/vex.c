@@ -18,10 +18,9 @@ static __attribute__((noinline, cold)) const void *source_slow(struct cpu *c, co
 static inline uint64_t operand_va(struct cpu *c, const struct op *o, bool write)
 {
     unsigned size = o->aux2 & VEX_SIZE;
-    uint64_t va = op_ea(c, o, size, write);
-    if (unlikely((o->aux2 & VEX_ALIGNED) && (va & (size - 1))))
-        simd_gp(c, o);
-    return va;
+    if (unlikely(o->aux2 & VEX_ALIGNED))
+        return simd_aligned_ea(c, o, size, write);
+    return op_ea(c, o, size, write);
 }
 
 static inline __attribute__((always_inline)) const void *source(struct cpu *c, const struct op *o)
@@ -367,9 +366,16 @@ static bool w_ignored(const struct op *o, const struct simd_in *d)
         return o->aux2 & (VEX_REG_GPR | VEX_RM_GPR | VEX_TO_RCX | VEX_TO_XMM0);
     }
 }
+/* Their quadword twins need 64-bit mode: outside of it an AMD raises #UD (APM 4, VPINSRQ, VPEXTRQ), where an
+ * Intel ignores W. */
+static bool quadword_refused(const struct simd_in *d)
+{
+    return d->amd && !(d->mode & MODE_64) && d->in->raw.vex.W &&
+           (d->mn == ZYDIS_MNEMONIC_VPINSRD || d->mn == ZYDIS_MNEMONIC_VPEXTRD);
+}
 bool vex_decode(struct op *o, struct simd_in *d)
 {
-    if (!carried(d->in->meta.isa_set))
+    if (!carried(d->in->meta.isa_set) || quadword_refused(d))
         return false;
     if (zero_decode(o, d))
         return true;

@@ -104,6 +104,14 @@ static unsigned env_size(const struct op *o)
     return env_short(o) ? 14 : 28;
 }
 
+/* The first word or doubleword and the last byte are checked before anything is read or written. */
+static uint64_t env_ea(struct cpu *c, const struct op *o, unsigned size, bool write)
+{
+    uint64_t va = simd_part_probe(c, o, 0, env_short(o) ? 2 : 4, write);
+    simd_part_probe(c, o, size - 1, 1, write);
+    return va;
+}
+
 static void env_words(const struct abi_vcpu_state *s, bool real, uint32_t w[7])
 {
     uint32_t ip = (uint32_t)s->fip, dp = (uint32_t)s->fdp;
@@ -164,9 +172,8 @@ static void env_get(struct abi_vcpu_state *s, const struct op *o, const uint8_t 
 WORKER_OP(fnstenv)
 {
     uint8_t b[28];
-    uint64_t va = op_ea(c, o, env_size(o), true);
+    uint64_t va = env_ea(c, o, env_size(o), true);
     env_put(c->s, o, b);
-    mmu_probe_write(c, o, va, env_size(o));
     mmu_write_bytes(c, o, va, b, env_size(o));
     set_fcw(c->s, c->s->fcw | X87_FLAGS);
 }
@@ -175,7 +182,7 @@ WORKER_OP(fldenv)
 {
     uint8_t b[28];
     x87_wait(c, o);
-    mmu_read_bytes(c, o, op_ea(c, o, env_size(o), false), b, env_size(o));
+    mmu_read_bytes(c, o, env_ea(c, o, env_size(o), false), b, env_size(o));
     env_get(c->s, o, b);
 }
 
@@ -183,11 +190,10 @@ WORKER_OP(fnsave)
 {
     uint8_t b[28 + 80];
     unsigned env = env_size(o);
-    uint64_t va = op_ea(c, o, env + 80, true);
+    uint64_t va = env_ea(c, o, env + 80, true);
     env_put(c->s, o, b);
     for (unsigned i = 0; i < 8; i++)
         memcpy(b + env + 10 * i, x87_reg(c->s, x87_phys(c->s, i)), 10);
-    mmu_probe_write(c, o, va, env + 80);
     mmu_write_bytes(c, o, va, b, env + 80);
     initialise(c->s);
 }
@@ -197,7 +203,7 @@ WORKER_OP(frstor)
     uint8_t b[28 + 80];
     unsigned env = env_size(o);
     x87_wait(c, o);
-    mmu_read_bytes(c, o, op_ea(c, o, env + 80, false), b, env + 80);
+    mmu_read_bytes(c, o, env_ea(c, o, env + 80, false), b, env + 80);
     env_get(c->s, o, b);
     for (unsigned i = 0; i < 8; i++)
         memcpy(x87_reg(c->s, x87_phys(c->s, i)), b + env + 10 * i, 10);

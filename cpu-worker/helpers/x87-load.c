@@ -50,7 +50,7 @@ LOAD_OP(load64, 8, mmu_ld64)
 
 static void load80(struct cpu *c, const struct op *o, struct x87_val *b)
 {
-    uint64_t va = op_ea(c, o, 10, false);
+    uint64_t va = x87_ea80(c, o, false);
     const void *p = mmu_ptr_r(c, va, 10);
     if (likely(p))
         memcpy(b, p, 10);

@@ -157,6 +157,20 @@ static inline void x87_note(struct cpu *c, const struct op *o)
     c->s->fcs = c->s->seg[ABI_CS].selector;
     c->s->fop = o->aux;
 }
+/* Ten bytes are two accesses, of eight and two: each is checked by itself (as AMD's processors do it; the
+ * manuals do not say which fault of one instruction comes first: SDM 3A 7.9, APM 2 8.2). */
+static inline uint64_t x87_ea80(struct cpu *c, const struct op *o, bool write)
+{
+    uint64_t va;
+    if (likely(!o->ea)) {
+        va = op_ea(c, o, 10, write);
+        if (likely((va & 0xfff) <= 0xff6))
+            return va;
+    }
+    va = simd_part_probe(c, o, 0, 8, write);
+    simd_part_probe(c, o, 8, 2, write);
+    return va;
+}
 /* ... and its memory operand; aux2 bits 8..15 = segment register. */
 static inline void x87_note_mem(struct cpu *c, const struct op *o, uint64_t va)
 {

@@ -64,7 +64,7 @@ static inline void store_op(struct cpu *c, const struct op *o, unsigned size)
     uint16_t sw;
 
     x87_wait(c, o);
-    uint64_t va = op_ea(c, o, size, true);
+    uint64_t va = size == 10 ? x87_ea80(c, o, true) : op_ea(c, o, size, true);
     bool go = convert(s, (const struct store *)(uintptr_t)o->imm, &r, &sw);
     if (likely(go))
         store_bytes(c, o, va, &r, size);
@@ -103,7 +103,7 @@ WORKER_OP(store_m80)
     struct x87_val r = *x87_reg(s, x87_top(s));
 
     x87_wait(c, o);
-    uint64_t va = op_ea(c, o, 10, true);
+    uint64_t va = x87_ea80(c, o, true);
     bool empty = x87_empty(s, x87_top(s));
     if (unlikely(empty)) {
         if (!(s->fcw & X87_IE)) {

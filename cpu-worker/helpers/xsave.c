@@ -124,11 +124,20 @@ static uint64_t begin(struct cpu *c, const struct op *o, struct image *m, bool w
         cpu_raise(c, o, VEC_NM);
     if (o->imm == FORM_S && c->cpl)
         simd_gp(c, o);
-    m->va = op_ea(c, o, XSAVE_EXTENDED, write);
-    m->count = 0;
-    if (m->va & 63)
+    struct op unchecked = *o;
+    unchecked.ea &= (uint8_t)~EA_LEGACY;
+    if (op_ea(c, &unchecked, 1, write) & 63)
         simd_gp(c, o);
+    m->va = simd_part_probe(c, o, 0, 1, write);
+    m->count = 0;
     return c->s->xcr0 & ((uint32_t)c->gpr[REG_RAX] | c->gpr[REG_RDX] << 32);
+}
+
+/* The first byte of the area and the last that what is asked for has there are checked before anything is
+ * written; a restore checks the header in between. */
+static void end_probe(struct cpu *c, const struct op *o, uint64_t asked, bool compact, bool write)
+{
+    simd_part_probe(c, o, xsave_image_size(asked, compact) - 1, 1, write);
 }
 
 /* ---- saving: aux = vector registers there are in this mode, src = 64-bit pointers ---- */
@@ -163,6 +172,7 @@ WORKER_OP(xsave)
     struct image m;
     uint64_t asked = begin(c, o, &m, true), used = xsave_in_use(c);
 
+    end_probe(c, o, asked, false, true);
     piece_read(c, o, &m, XSAVE_HEADER, 8);
     header_put(&m, 0, (header_get(&m, 0) & ~asked) | (used & asked));
     components_put(c, o, &m, o->imm == FORM_OPT ? asked & used : asked);
@@ -178,6 +188,7 @@ WORKER_OP(xsave_compact)
     struct image m;
     uint64_t asked = begin(c, o, &m, true), used = xsave_in_use(c);
 
+    end_probe(c, o, asked, true, true);
     if (simd_mxcsr(c) != MXCSR_DEFAULT)
         used |= XSAVE_SSE;
     components_put(c, o, &m, asked & used);
@@ -226,11 +237,13 @@ WORKER_OP(xrstor)
     uint64_t asked = begin(c, o, &m, false);
     uint32_t mxcsr = MXCSR_DEFAULT;
 
+    simd_part_probe(c, o, XSAVE_HEADER, 64, false);
     piece_read(c, o, &m, XSAVE_HEADER, 64);
     if (!header_valid(c, o, &m))
         simd_gp(c, o);
     uint64_t bv = header_get(&m, 0);
     bool compact = header_get(&m, 1) & COMPACT;
+    end_probe(c, o, asked, compact, false);
     bool sets_mxcsr = asked & (compact ? XSAVE_SSE : XSAVE_SSE | XSAVE_AVX);
     bool loads_mxcsr = sets_mxcsr && (!compact || (bv & XSAVE_SSE));
     if (asked & ((bv & 3) | (loads_mxcsr ? 7 : 0)))

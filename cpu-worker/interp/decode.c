@@ -246,7 +246,7 @@ enum decode_result decode_one(struct op *o, const struct decode_in *in)
     operands(&d);
     if (!isa_has(&insn, in->feat) ||
         (!decode_integer(&d, &end) && !decode_control(&d, &end) && !decode_system(&d, &end) &&
-         !simd_decode(o, &insn, ops, in->mode))) {
+         !simd_decode(o, &insn, ops, in->mode, d.amd))) {
         o->fn = op_ud;
         end = true;
     }

@@ -191,16 +191,24 @@ void mmu_write_bytes(struct cpu *c, const struct op *o, uint64_t va, const void 
     if (first < len)
         copy_out(c, o, &b, (const uint8_t *)buf + first, len - first);
 }
-void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned len)
+static void probe(struct cpu *c, const struct op *o, uint64_t va, unsigned len, enum mmu_access kind)
 {
     struct translation t;
-    if (mmu_ptr_w(c, va, len))
-        return;
     if (crosses(va, len))
         mmu_canonical(c, o, next_page(c, va));
-    mmu_translate(c, o, va, MMU_WRITE, &t);
+    mmu_translate(c, o, va, kind, &t);
     if (crosses(va, len))
-        mmu_translate(c, o, next_page(c, va), MMU_WRITE, &t);
+        mmu_translate(c, o, next_page(c, va), kind, &t);
+}
+void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned len)
+{
+    if (!mmu_ptr_w(c, va, len))
+        probe(c, o, va, len, MMU_WRITE);
+}
+void mmu_probe_read(struct cpu *c, const struct op *o, uint64_t va, unsigned len)
+{
+    if (!mmu_ptr_r(c, va, len))
+        probe(c, o, va, len, MMU_READ);
 }
 
 static bool plain_ram(const struct cpu *c, const struct translation *t)

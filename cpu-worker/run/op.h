@@ -36,6 +36,8 @@ void mmu_read_bytes(struct cpu *c, const struct op *o, uint64_t va, void *buf, u
 void mmu_write_bytes(struct cpu *c, const struct op *o, uint64_t va, const void *buf, unsigned len);
 /* Check that [va, va+len) may be written (both pages of a crossing), fault otherwise; writes nothing. */
 void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned len);
+/* The same for reading; reads nothing. */
+void mmu_probe_read(struct cpu *c, const struct op *o, uint64_t va, unsigned len);
 
 /* Read-modify-write whose operand did not hit: checks it like a write. Host pointer when it is memory in
  * one piece, where the host's own instruction is as atomic as the guest's. NULL: the caller loads and

@@ -92,6 +92,7 @@ static void fpu_load(struct abi_vcpu_state *s, const struct fpu *f)
         s->fpr[n].se = f->st[i].se;
         s->ftw |= (uint16_t)((f->ftw >> i & 1 ? 0 : 3) << 2 * i);
     }
+    s->fcs = s->fds = 0; /* as XRSTOR64 leaves them */
     s->fop = f->fop;
     s->fip = f->fip;
     s->fdp = f->fdp;

@@ -103,6 +103,7 @@ void rnd_fpu(struct fpu *f);
 /* native.c */
 void native_init(uint8_t *ram);
 void native_run(struct state *s, const struct insn *i);
+uint64_t native_extra_state(void); /* components of XCR0 beyond those of the guest */
 /* engine.c */
 void engine_init(void);
 uint8_t *engine_ram(void);

@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 static struct {
-    unsigned cases, bits;
+    unsigned cases, bits, show;
     uint64_t seed;
     const char *only, *groups, *root;
     bool table, list;
-} opt = {.cases = 2000, .seed = 1, .only = "", .groups = ""};
+} opt = {.cases = 2000, .seed = 1, .show = 2, .only = "", .groups = ""};
 
 /* The sanitizers look at our code, not at the processor: a tenth of the cases will do. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -95,7 +95,7 @@ static void one_case(struct form *f, const struct insn *i, unsigned n)
     if (strayed(i, &host, &ours))
         return;
     shared->of[n].cases++;
-    if (!states_same(i, &before, &host, &ours, mem_before, mem_host, mem, shared->of[n].differ < 2)) {
+    if (!states_same(i, &before, &host, &ours, mem_before, mem_host, mem, shared->of[n].differ < opt.show)) {
         if (!shared->of[n].differ++)
             printf("#   ^ form \"%s\"\n", f->name);
         memcpy(mem, mem_host, DATA_SIZE);
@@ -112,6 +112,13 @@ static void one_form(struct form *f, unsigned n)
         if (!draw(f, &i, k))
             continue;
         for (unsigned c = 0; c < per; c++)
+            one_case(f, &i, n);
+    }
+    /* Page edges that no encoding of this form reaches, branches that strayed: as many cases all the same. */
+    for (unsigned tries = 0; tries < opt.cases && shared->of[n].cases < opt.cases; tries++) {
+        struct insn i;
+        engine_flush(); /* another instruction in the same place */
+        if (draw(f, &i, tries % ENCODINGS))
             one_case(f, &i, n);
     }
 }
@@ -158,13 +165,13 @@ static bool used(ZydisMnemonic m)
             return true;
     return false;
 }
-/* Neither run nor named with a test. */
+/* Not run often enough, nor named with a test. */
 static unsigned untested(void)
 {
     unsigned bad = 0;
     for (unsigned n = 0; n < form_count; n++)
-        if (wanted(&forms[n]) && (forms[n].listed ? !forms[n].cover : !shared->of[n].cases))
-            printf("# untested: %s\n", forms[n].name), bad++;
+        if (wanted(&forms[n]) && (forms[n].listed ? !forms[n].cover : shared->of[n].cases < opt.cases))
+            printf("# untested: %s (%u cases)\n", forms[n].name, shared->of[n].cases), bad++;
     return bad;
 }
 struct sum {
@@ -201,14 +208,14 @@ static void table_print(unsigned missing)
 static void usage(void)
 {
     puts("cpu-forms [--bits 64|32] [--groups G,..] [--only TEXT] [--cases N] [--seed S] [--table] [--list]\n"
-         "          [--root SOURCE]");
+         "          [--show N] [--root SOURCE]");
     exit(2);
 }
 static void options(int argc, char **argv)
 {
     static const struct option o[] = {{"bits", 1, 0, 'b'}, {"groups", 1, 0, 'g'}, {"only", 1, 0, 'o'},
                                       {"cases", 1, 0, 'c'}, {"seed", 1, 0, 's'}, {"table", 0, 0, 't'},
-                                      {"list", 0, 0, 'l'}, {"root", 1, 0, 'r'}, {0}};
+                                      {"list", 0, 0, 'l'}, {"root", 1, 0, 'r'}, {"show", 1, 0, 'n'}, {0}};
     if (getenv("BULKHEAD_TEST_LONG"))
         opt.cases = 50000;
     for (int c; (c = getopt_long(argc, argv, "", o, NULL)) != -1;) {
@@ -220,6 +227,7 @@ static void options(int argc, char **argv)
         case 's': opt.seed = strtoull(optarg, NULL, 0); break;
         case 't': opt.table = true; break;
         case 'l': opt.list = true; break;
+        case 'n': opt.show = (unsigned)atoi(optarg); break;
         case 'r': opt.root = optarg; break;
         default: usage();
         }
@@ -241,7 +249,7 @@ int main(int argc, char **argv)
     struct sum s = sum_of(G_N);
     if (opt.table)
         table_print(missing);
-    bool good = s.forms && s.cases >= opt.cases * (s.forms - s.forms / 50) && !s.differ;
+    bool good = s.forms && !s.differ;
     printf("%s 1 - %u forms, %u cases against the host, %u differ\n", good ? "ok" : "not ok", s.forms, s.cases,
            s.differ);
     printf("%s 2 - nothing the decoder accepts is untested\n", missing ? "not ok" : "ok");

@@ -134,6 +134,10 @@ static uint64_t xcr0(void)
     __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
     return lo;
 }
+uint64_t native_extra_state(void)
+{
+    return xcr0() & ~(uint64_t)FPU_PARTS;
+}
 void native_init(uint8_t *ram)
 {
     static const int sigs[] = {SIGTRAP, SIGFPE, SIGSEGV, SIGILL, SIGBUS};

@@ -146,7 +146,7 @@ static bool accepted(const ZydisDecodedInstruction *in, const ZydisDecodedOperan
     memset(o, 0, sizeof(o));
     struct decoding d = {o, in, ops, MODE, true, all, ABI_CPU_INTEL};
     return (decode_integer(&d, &end) || decode_control(&d, &end) || decode_system(&d, &end) ||
-            simd_decode(o, in, ops, MODE)) && o->fn && o->fn != op_ud;
+            simd_decode(o, in, ops, MODE, false)) && o->fn && o->fn != op_ud;
 }
 static unsigned seen, without_row;
 

@@ -85,6 +85,11 @@ void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned le
         cpu_raise(c, o, VEC_PF);
 }
 
+void mmu_probe_read(struct cpu *c, const struct op *o, uint64_t va, unsigned len)
+{
+    mmu_probe_write(c, o, va, len);
+}
+
 static OP(stop)
 {
     (void)c;
@@ -151,7 +156,7 @@ static bool decode(struct op *o, const struct insn *i, uint32_t mode)
         in.length != i->len)
         return false;
     memory_fields(o, &in, ops);
-    return simd_decode(o, &in, ops, mode) && o->fn;
+    return simd_decode(o, &in, ops, mode, true) && o->fn;
 }
 
 static uint32_t fl_of(uint64_t rflags)
