@@ -78,7 +78,7 @@ static bool in_code(uint64_t rip)
 static bool strayed(const struct insn *i, const struct state *host, const struct state *ours)
 {
     return i->branch && in_code(host->rip) && host->rip != i->at && ours->vector < 0 && in_code(ours->rip) &&
-           host->rip != ours->rip;
+           (host->rip != ours->rip || host->vector >= 0);
 }
 static void one_case(struct form *f, const struct insn *i, unsigned n)
 {
