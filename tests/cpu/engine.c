@@ -81,6 +81,13 @@ bool engine_accepts(const struct insn *i)
     return decode_one(o, &in) != DECODE_MORE && o->fn != op_ud && o->len == i->len;
 }
 
+void engine_describe(uint32_t *mode, uint32_t *vendor, uint32_t *feat)
+{
+    *mode = b.cpu->mode;
+    *vendor = b.cpu->vendor;
+    memcpy(feat, b.cpu->feat, sizeof(b.cpu->feat));
+}
+
 static void fpu_load(struct abi_vcpu_state *s, const struct fpu *f)
 {
     s->fcw = f->fcw;

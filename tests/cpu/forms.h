@@ -111,6 +111,15 @@ void engine_mode(bool m64);
 void engine_flush(void);
 void engine_run(struct state *s, const struct insn *i);
 bool engine_accepts(const struct insn *i);
+void engine_describe(uint32_t *mode, uint32_t *vendor, uint32_t *feat);
+/* translated.c: the instruction as translated code. NONE: it is not translated; LEFT: the translation left it to
+ * the interpreter (a fault, a branch whose target was not at hand); both times the interpreter has executed it. */
+enum translated_how { TR_NONE, TR_LEFT, TR_DONE };
+bool translated_init(void); /* false: not on this host */
+enum translated_how translated_run(struct state *s, const struct insn *i, const struct state *host,
+                                   const uint8_t *mem_before);
+void translated_forget(void); /* the code at the cell has changed */
+bool translated_fault(void *ucontext);
 /* compare.c: what may be compared of this instruction; prints and returns false on a difference. */
 bool states_same(const struct insn *i, const struct state *before, struct state *host, struct state *ours,
                  const uint8_t *mem_before, const uint8_t *mem_host, const uint8_t *mem_ours, bool print);

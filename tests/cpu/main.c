@@ -19,7 +19,7 @@ static struct {
     unsigned cases, bits, show;
     uint64_t seed;
     const char *only, *groups, *root;
-    bool table, list;
+    bool table, list, translated;
 } opt = {.cases = 2000, .seed = 1, .show = 2, .only = "", .groups = ""};
 
 /* The sanitizers look at our code, not at the processor: a tenth of the cases will do. */
@@ -41,7 +41,7 @@ static unsigned form_count;
 static struct shared { /* parent and child */
     unsigned at;
     struct {
-        unsigned cases, differ;
+        unsigned cases, differ, how[3];
     } of[16384];
 } *shared;
 
@@ -91,7 +91,17 @@ static void one_case(struct form *f, const struct insn *i, unsigned n)
     memcpy(mem_host, mem, DATA_SIZE);
     memcpy(mem, mem_before, DATA_SIZE);
     ours = before;
-    engine_run(&ours, i);
+    if (opt.translated) {
+        enum translated_how how = translated_run(&ours, i, &host, mem_before);
+        shared->of[n].how[how]++;
+        if (how == TR_NONE) { /* the interpreter's: another run's business */
+            shared->of[n].cases++;
+            memcpy(mem, mem_host, DATA_SIZE);
+            return;
+        }
+    } else {
+        engine_run(&ours, i);
+    }
     if (strayed(i, &host, &ours))
         return;
     shared->of[n].cases++;
@@ -111,6 +121,7 @@ static void one_form(struct form *f, unsigned n)
         struct insn i;
         if (!draw(f, &i, k))
             continue;
+        translated_forget();
         for (unsigned c = 0; c < per; c++)
             one_case(f, &i, n);
     }
@@ -126,6 +137,8 @@ static void child(void)
 {
     int mode = -1;
     native_init(engine_ram());
+    if (opt.translated && !translated_init())
+        _exit(77);
     for (unsigned n = shared->at; n < form_count; n++) {
         shared->at = n;
         if (!wanted(&forms[n]) || forms[n].listed)
@@ -152,6 +165,10 @@ static void run_all(void)
             exit(1);
         if (WIFEXITED(st) && !WEXITSTATUS(st))
             return;
+        if (WIFEXITED(st) && WEXITSTATUS(st) == 77) {
+            puts("1..0 # SKIP this host cannot run translated code");
+            exit(0);
+        }
         printf("# form \"%s\": the child ended with status %x\n", forms[shared->at].name, st);
         shared->of[shared->at].differ++;
         shared->at++;
@@ -175,7 +192,7 @@ static unsigned untested(void)
     return bad;
 }
 struct sum {
-    unsigned forms, cases, differ, listed;
+    unsigned forms, cases, differ, listed, translated;
 };
 static struct sum sum_of(unsigned group)
 {
@@ -187,6 +204,7 @@ static struct sum sum_of(unsigned group)
         s.forms += !forms[n].listed;
         s.cases += shared->of[n].cases;
         s.differ += shared->of[n].differ;
+        s.translated += !forms[n].listed && (shared->of[n].how[TR_LEFT] || shared->of[n].how[TR_DONE]);
     }
     return s;
 }
@@ -205,17 +223,37 @@ static void table_print(unsigned missing)
             printf("  %-32s %s\n", forms[n].name, forms[n].cover);
 }
 
+/* Of the translated engine: how many forms, and by name those it leaves to the interpreter. */
+static void translated_print(void)
+{
+    printf("\n%-10s %7s %11s\n", "group", "forms", "translated");
+    for (unsigned g = 0; g <= G_N; g++) {
+        struct sum s = sum_of(g);
+        if (s.forms)
+            printf("%-10s %7u %11u\n", g < G_N ? group_name[g] : "all", s.forms, s.translated);
+    }
+    puts("\nnot translated:");
+    for (unsigned n = 0; n < form_count; n++)
+        if (wanted(&forms[n]) && !forms[n].listed && !shared->of[n].how[TR_LEFT] && !shared->of[n].how[TR_DONE])
+            printf("  %s\n", forms[n].name);
+    puts("\ntranslated, but left every time:");
+    for (unsigned n = 0; n < form_count; n++)
+        if (wanted(&forms[n]) && shared->of[n].how[TR_LEFT] && !shared->of[n].how[TR_DONE])
+            printf("  %s\n", forms[n].name);
+}
+
 static void usage(void)
 {
     puts("cpu-forms [--bits 64|32] [--groups G,..] [--only TEXT] [--cases N] [--seed S] [--table] [--list]\n"
-         "          [--show N] [--root SOURCE]");
+         "          [--show N] [--root SOURCE] [--translated]");
     exit(2);
 }
 static void options(int argc, char **argv)
 {
     static const struct option o[] = {{"bits", 1, 0, 'b'}, {"groups", 1, 0, 'g'}, {"only", 1, 0, 'o'},
                                       {"cases", 1, 0, 'c'}, {"seed", 1, 0, 's'}, {"table", 0, 0, 't'},
-                                      {"list", 0, 0, 'l'}, {"root", 1, 0, 'r'}, {"show", 1, 0, 'n'}, {0}};
+                                      {"list", 0, 0, 'l'}, {"root", 1, 0, 'r'}, {"show", 1, 0, 'n'},
+                                      {"translated", 0, 0, 'x'}, {0}};
     if (getenv("BULKHEAD_TEST_LONG"))
         opt.cases = 50000;
     for (int c; (c = getopt_long(argc, argv, "", o, NULL)) != -1;) {
@@ -229,6 +267,7 @@ static void options(int argc, char **argv)
         case 'l': opt.list = true; break;
         case 'n': opt.show = (unsigned)atoi(optarg); break;
         case 'r': opt.root = optarg; break;
+        case 'x': opt.translated = true; break;
         default: usage();
         }
     }
@@ -249,6 +288,8 @@ int main(int argc, char **argv)
     struct sum s = sum_of(G_N);
     if (opt.table)
         table_print(missing);
+    if (opt.table && opt.translated)
+        translated_print();
     bool good = s.forms && !s.differ;
     printf("%s 1 - %u forms, %u cases against the host, %u differ\n", good ? "ok" : "not ok", s.forms, s.cases,
            s.differ);

@@ -79,6 +79,8 @@ static void on_signal(int sig, siginfo_t *si, void *ctx)
     greg_t *g = ((ucontext_t *)ctx)->uc_mcontext.gregs;
     struct state *s = current;
     (void)si;
+    if (!s && translated_fault(ctx))
+        return;
     if (!s && sig == SIGFPE)
         simd_trap_take(((ucontext_t *)ctx)->uc_mcontext.fpregs->mxcsr); /* an emulated instruction's */
     if (!s) { /* our own fault: let it happen again */

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ways out of a translation: branches inside the page through slots, everything else through the jump cache, and
+ * the poll that every cycle of code passes. Must never make a branch that the interpreter would have to take
+ * back: where the target is not at hand, nothing has been committed yet.
+ */
+#include "vmm/translator/gen.h"
+
+static const struct gea stack_top = {.base = G_RSP, .index = -1, .scale = 1, .seg = -1};
+static const struct gea stack_next = {.base = G_RSP, .index = -1, .scale = 1, .seg = -1, .disp = -8};
+
+void gen_leave_at(struct gen *t, int64_t off, enum abi_xl_why why)
+{
+    emit_imm32(&t->e, H_RCX, (uint32_t)off);
+    emit_imm32(&t->e, H_R10, (uint32_t)why);
+    emit_jmp_rm(&t->e, GS_STUB(ABI_XL_LEAVE));
+}
+
+/* Somebody wants the vCPU: leave before the instruction at `off`. The two words are added as unsigned 32-bit
+ * numbers in 64 bits, so that the sum is 0 only if both are. */
+static void poll(struct gen *t, int64_t off)
+{
+    struct emit *e = &t->e;
+    emit_load(e, H_RCX, GS(cp));
+    emit_load32(e, H_RCX, rm_mem(H_RCX, -1, 1, offsetof(struct abi_codepage, seq)));
+    emit_load32(e, H_R9, GS(cp_nseq));
+    emit_lea32(e, H_RCX, H_RCX, H_R9, 1, 0);
+    emit_load32(e, H_R9, GS(exit_request));
+    emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
+    uint32_t quiet = emit_jrcxz(e);
+    gen_cold(t, COLD_POLL, emit_jmp(e), (uint32_t)off);
+    emit_here8(e, quiet);
+}
+
+/* Linear address in r9 -> r10 = place of its entry for jc_field(), or out before the current instruction. */
+static void find(struct gen *t)
+{
+    struct emit *e = &t->e;
+    emit_pext(e, H_R10, H_R9, GS(jc_mask));
+    emit_rorx(e, H_R10, H_R10, 62);
+    emit_load(e, H_RCX, rm_gsx(AT(jc[0].nlip), H_R10));
+    emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
+    uint32_t hit = emit_jrcxz(e);
+    gen_cold(t, COLD_LEAVE, emit_jmp(e), ABI_XL_WHY_BRANCH);
+    emit_here8(e, hit);
+    emit_load(e, H_RCX, rm_gsx(AT(jc[0].nkey), H_R10));
+    emit_load(e, H_R9, GS(jc_key));
+    emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
+    hit = emit_jrcxz(e);
+    gen_cold(t, COLD_LEAVE, emit_jmp(e), ABI_XL_WHY_BRANCH);
+    emit_here8(e, hit);
+}
+static void jump_found(struct gen *t)
+{
+    emit_load(&t->e, H_RCX, rm_gsx(AT(jc[0].page), H_R10));
+    emit_store(&t->e, GS(pgbase), H_RCX);
+    emit_jmp_rm(&t->e, rm_gsx(AT(jc[0].tb), H_R10));
+}
+static void address_of(struct gen *t, unsigned d, int64_t off)
+{
+    emit_load(&t->e, d, GS(pgbase));
+    emit_lea(&t->e, d, (int)d, -1, 1, (int32_t)off);
+}
+static bool in_page(int64_t off)
+{
+    return off >= 0 && off < 4096;
+}
+/* Instruction of this translation that starts there and has been emitted, or -1. */
+static int local(const struct gen *t, int64_t off)
+{
+    for (unsigned k = 0; k <= t->at && k < t->n; k++)
+        if (t->g[k].off == off)
+            return (int)k;
+    return -1;
+}
+void gen_go(struct gen *t, int64_t target)
+{
+    struct emit *e = &t->e;
+    int k = local(t, target);
+    if (k >= 0) {
+        emit_to(e, emit_jmp(e), t->start[k]);
+        return;
+    }
+    if (!in_page(target)) {
+        address_of(t, H_R9, target);
+        find(t);
+        jump_found(t);
+        return;
+    }
+    struct abi_xl_out *o = t->out;
+    unsigned n = 0;
+    while (n < o->slots && o->slot[n] != target)
+        n++;
+    if (n == ABI_XL_SLOT_MAX) {
+        e->full = true;
+        return;
+    }
+    if (n == o->slots)
+        o->slot[o->slots++] = (int32_t)target;
+    emit_imm32(e, H_RCX, t->in->slot_base + n);
+    emit_jmp_rm(e, rm_gs(AT(slot) + (size_t)(t->in->slot_base + n) * 8));
+}
+static void go_polled(struct gen *t, const struct ginsn *g, int64_t target)
+{
+    if (target <= g->off)
+        poll(t, target);
+    gen_go(t, target);
+}
+
+/* ---- direct ---- */
+
+static bool conditional(struct gen *t, const struct ginsn *g, int64_t next, int64_t target)
+{
+    uint32_t taken = emit_jcc(&t->e, g->op & 15);
+    gen_go(t, next);
+    emit_here(&t->e, taken);
+    go_polled(t, g, target);
+    return true;
+}
+static bool count_branch(struct gen *t, const struct ginsn *g, int64_t next, int64_t target)
+{
+    struct emit *e = &t->e;
+    if (!in_page(target) || !in_page(next)) /* rcx would have changed before the target is known */
+        return false;
+    if (g->mn != ZYDIS_MNEMONIC_JRCXZ && g->mn != ZYDIS_MNEMONIC_JECXZ)
+        g->p67 ? emit_lea32(e, H_R8, H_R8, -1, 1, -1) : emit_lea(e, H_R8, H_R8, -1, 1, -1);
+    g->p67 ? emit_mov32(e, H_RCX, H_R8) : emit_mov(e, H_RCX, H_R8);
+    uint32_t zero = emit_jrcxz(e), away = 0, flag = 0;
+    if (g->mn == ZYDIS_MNEMONIC_JRCXZ || g->mn == ZYDIS_MNEMONIC_JECXZ) {
+        away = emit_jmp(e);
+        emit_here8(e, zero);
+        go_polled(t, g, target);
+        emit_here(e, away);
+        gen_go(t, next);
+        return true;
+    }
+    uint32_t over = emit_jmp(e);
+    emit_here8(e, zero);
+    away = emit_jmp(e);
+    emit_here(e, over);
+    if (g->mn != ZYDIS_MNEMONIC_LOOP)
+        flag = emit_jcc(e, g->mn == ZYDIS_MNEMONIC_LOOPE ? 5 : 4);
+    go_polled(t, g, target);
+    emit_here(e, away);
+    if (flag)
+        emit_here(e, flag);
+    gen_go(t, next);
+    return true;
+}
+static bool call_direct(struct gen *t, const struct ginsn *g, int64_t next, int64_t target)
+{
+    struct emit *e = &t->e;
+    if (target <= g->off)
+        poll(t, g->off);
+    bool far = !in_page(target);
+    if (far) {
+        address_of(t, H_R9, target);
+        find(t);
+        emit_store(e, GS(scratch), H_R10);
+    }
+    struct rm rm = gen_access(t, &stack_next, 8, true);
+    address_of(t, H_RCX, next);
+    gen_fault_here(t);
+    emit_store(e, rm, H_RCX);
+    emit_lea(e, H_R11, H_R11, -1, 1, -8);
+    if (!far) {
+        gen_go(t, target);
+        return true;
+    }
+    emit_load(e, H_R10, GS(scratch));
+    jump_found(t);
+    return true;
+}
+
+/* ---- indirect ---- */
+
+static void target_read(struct gen *t, const struct ginsn *g)
+{
+    if (g->mem) {
+        struct rm rm = gen_access(t, &g->ea, 8, false);
+        gen_fault_here(t);
+        emit_load(&t->e, H_R9, rm);
+    } else {
+        unsigned r = gen_read(t, g->rm.num, H_R9);
+        if (r != H_R9)
+            emit_mov(&t->e, H_R9, r);
+    }
+}
+static bool jump_indirect(struct gen *t, const struct ginsn *g)
+{
+    poll(t, g->off);
+    target_read(t, g);
+    find(t);
+    jump_found(t);
+    return true;
+}
+static bool call_indirect(struct gen *t, const struct ginsn *g, int64_t next)
+{
+    struct emit *e = &t->e;
+    poll(t, g->off);
+    target_read(t, g);
+    find(t);
+    emit_store(e, GS(scratch), H_R10);
+    struct rm rm = gen_access(t, &stack_next, 8, true);
+    address_of(t, H_RCX, next);
+    gen_fault_here(t);
+    emit_store(e, rm, H_RCX);
+    emit_lea(e, H_R11, H_R11, -1, 1, -8);
+    emit_load(e, H_R10, GS(scratch));
+    jump_found(t);
+    return true;
+}
+static bool ret(struct gen *t, const struct ginsn *g)
+{
+    struct emit *e = &t->e;
+    poll(t, g->off);
+    struct rm rm = gen_access(t, &stack_top, 8, false);
+    gen_fault_here(t);
+    emit_load(e, H_R9, rm);
+    find(t);
+    emit_lea(e, H_R11, H_R11, -1, 1, 8 + (g->op == 0xc2 ? (int32_t)(uint16_t)g->imm : 0));
+    jump_found(t);
+    return true;
+}
+
+bool gen_branch(struct gen *t, const struct ginsn *g)
+{
+    int64_t next = g->off + g->len, target = next + g->imm;
+    if (g->p66) /* Intel ignores it, AMD does not */
+        return false;
+    if (g->relative) {
+        if (g->mn == ZYDIS_MNEMONIC_CALL)
+            return call_direct(t, g, next, target);
+        if (g->mn == ZYDIS_MNEMONIC_JMP) {
+            go_polled(t, g, target);
+            return true;
+        }
+        if (!g->map && g->op >= 0xe0 && g->op <= 0xe3)
+            return count_branch(t, g, next, target);
+        return conditional(t, g, next, target);
+    }
+    if (g->mn == ZYDIS_MNEMONIC_RET)
+        return !g->map && (g->op == 0xc3 || g->op == 0xc2) && ret(t, g);
+    if (g->op != 0xff || (g->mem && g->mem_size != 8) || (g->reg_num != 2 && g->reg_num != 4) ||
+        (!g->mem && g->rm.class != F_GPR))
+        return false;
+    return g->reg_num == 4 ? jump_indirect(t, g) : call_indirect(t, g, next);
+}

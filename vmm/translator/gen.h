@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of the generator share while one block is translated. Internal to vmm/translator.
+ */
+#ifndef BULKHEAD_VMM_TRANSLATOR_GEN_H
+#define BULKHEAD_VMM_TRANSLATOR_GEN_H
+
+#include "vmm/translator/emit.h"
+#include "vmm/translator/guest-insn.h"
+
+#define AT(FIELD) offsetof(struct abi_xl_frame, FIELD)
+#define GS(FIELD) rm_gs(AT(FIELD))
+#define GS_GPR(G) rm_gs(AT(gpr) + (size_t)(G) * 8)
+#define GS_STUB(S) rm_gs(AT(stub) + (size_t)(S) * 8)
+
+/* Code that is rarely reached, emitted after the block. */
+enum cold_kind { COLD_MISS, COLD_LEAVE, COLD_POLL };
+struct cold {
+    uint8_t kind, insn;
+    uint32_t from;  /* displacement that leads here */
+    uint32_t retry; /* MISS */
+    uint32_t word;  /* MISS: for the stub. POLL: offset. LEAVE: enum abi_xl_why */
+    struct gea ea;  /* MISS */
+};
+#define COLD_MAX 320u
+
+struct gen {
+    const struct abi_xl_in *in;
+    struct abi_xl_out *out;
+    struct emit e;
+    struct ginsn g[ABI_XL_INSN_MAX];
+    unsigned n;              /* decoded */
+    unsigned at;             /* being emitted */
+    uint32_t start[ABI_XL_INSN_MAX]; /* host offsets of instructions already emitted */
+    struct cold cold[COLD_MAX];
+    unsigned colds;
+    uint8_t fault_insn[ABI_XL_FAULT_MAX]; /* of out->fault[] */
+    uint32_t pad[ABI_XL_INSN_MAX]; /* host offset of the instruction's way out, 0 if not emitted yet */
+    bool simd_ready;         /* the guest's SIMD state has been seen to be live */
+    int8_t temp[4];          /* host registers of guest r8-r11 inside one instruction, -1 */
+    uint8_t temps_free;      /* bit per host register */
+};
+
+extern const int8_t gen_host[16]; /* guest register -> host register, -1: in the frame */
+
+/* address.c */
+void gen_address(struct gen *t, const struct gea *ea, unsigned d, unsigned tmp); /* linear address into d */
+struct rm gen_access(struct gen *t, const struct gea *ea, unsigned size, bool write); /* checked; r9 is part of
+                                                            the result, rcx and r10 are free */
+void gen_fault_here(struct gen *t); /* the next host instruction may fault */
+void gen_cold(struct gen *t, enum cold_kind kind, uint32_t from, uint32_t word);
+void gen_colds_emit(struct gen *t);
+/* registers.c: operands of one instruction */
+void gen_temps_begin(struct gen *t, unsigned free_mask);
+int gen_temp(struct gen *t, unsigned guest, bool load); /* host register, or -1 */
+void gen_temp_store(struct gen *t, unsigned guest);
+unsigned gen_read(struct gen *t, unsigned guest, unsigned tmp); /* a host register that holds it: tmp if it has to be loaded */
+/* operate.c, stack.c, branch.c: false = not translated after all, nothing may have been emitted */
+bool gen_operate(struct gen *t, const struct ginsn *g);
+void gen_simd_ready(struct gen *t); /* the guest's SIMD state is live from here on */
+bool gen_lea(struct gen *t, const struct ginsn *g);
+bool gen_moffs(struct gen *t, const struct ginsn *g);
+bool gen_push(struct gen *t, const struct ginsn *g);
+bool gen_pop(struct gen *t, const struct ginsn *g);
+bool gen_leave(struct gen *t, const struct ginsn *g);
+bool gen_string(struct gen *t, const struct ginsn *g);
+bool gen_branch(struct gen *t, const struct ginsn *g);
+void gen_go(struct gen *t, int64_t target); /* to an address relative to pgbase */
+void gen_leave_at(struct gen *t, int64_t off, enum abi_xl_why why);
+/* classify.c */
+enum gen_kind { K_NONE, K_NOP, K_COPY, K_OPERATE, K_LEA, K_MOFFS, K_PUSH, K_POP, K_LEAVE, K_STRING, K_BRANCH };
+enum gen_kind gen_classify(const struct ginsn *g);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One block: decode, emit instruction by instruction, then the cold code. Owns the order of these and the way back
+ * from an instruction that cannot be translated after all.
+ */
+#include "vmm/translator/xl.h"
+
+#include <string.h>
+#include "vmm/translator/gen.h"
+
+static void decode_all(struct gen *t, const uint8_t *bytes)
+{
+    const struct abi_xl_in *in = t->in;
+    uint32_t max = in->insns < ABI_XL_INSN_MAX ? in->insns : ABI_XL_INSN_MAX;
+    uint32_t len = in->len < 4096 - in->page_off ? in->len : 4096 - in->page_off, at = 0;
+    while (t->n < max && at < len) {
+        struct ginsn *g = &t->g[t->n];
+        if (!ginsn_decode(g, bytes + at, len - at, in->page_off + at) || !ginsn_allowed(g, in) ||
+            gen_classify(g) == K_NONE)
+            return;
+        t->n++;
+        at += g->len;
+        if (gen_classify(g) == K_BRANCH)
+            return;
+    }
+}
+static bool emit_one(struct gen *t, const struct ginsn *g, enum gen_kind k)
+{
+    switch (k) {
+    case K_NOP:
+        return true;
+    case K_COPY:
+        if (g->mn == ZYDIS_MNEMONIC_VZEROUPPER || g->mn == ZYDIS_MNEMONIC_VZEROALL)
+            gen_simd_ready(t);
+        emit_bytes(&t->e, g->bytes, g->len);
+        return true;
+    case K_OPERATE:
+        return gen_operate(t, g);
+    case K_LEA:
+        return gen_lea(t, g);
+    case K_MOFFS:
+        return gen_moffs(t, g);
+    case K_PUSH:
+        return gen_push(t, g);
+    case K_POP:
+        return gen_pop(t, g);
+    case K_LEAVE:
+        return gen_leave(t, g);
+    case K_STRING:
+        return gen_string(t, g);
+    case K_BRANCH:
+        return gen_branch(t, g);
+    default:
+        return false;
+    }
+}
+/* True: the instruction is emitted. False: everything is as if it had never been tried. */
+static bool try_one(struct gen *t, const struct ginsn *g, enum gen_kind k)
+{
+    uint32_t n = t->e.n, faults = t->out->faults, slots = t->out->slots, simd = t->out->uses_simd;
+    unsigned colds = t->colds;
+    bool ready = t->simd_ready;
+    if (emit_one(t, g, k))
+        return true;
+    t->e.n = n;
+    t->out->faults = faults;
+    t->out->slots = slots;
+    t->out->uses_simd = simd;
+    t->colds = colds;
+    t->simd_ready = ready;
+    return false;
+}
+static void emit_all(struct gen *t)
+{
+    enum gen_kind k = K_NONE;
+    uint32_t end = t->in->page_off;
+    bool stopped = false;
+    for (t->at = 0; t->at < t->n && !stopped; t->at++) {
+        const struct ginsn *g = &t->g[t->at];
+        k = gen_classify(g);
+        t->start[t->at] = t->e.n;
+        stopped = !try_one(t, g, k);
+        if (stopped)
+            break;
+        end = g->off + g->len;
+        t->out->insns++;
+    }
+    t->out->src_len = end - t->in->page_off;
+    if (!t->out->insns)
+        return;
+    bool all = !stopped && t->out->src_len == (t->in->len < 4096 - t->in->page_off ? t->in->len : 4096 - t->in->page_off);
+    if (stopped || k != K_BRANCH) {
+        if (all && end < 4096)
+            gen_go(t, end);
+        else
+            gen_leave_at(t, end, ABI_XL_WHY_INSN);
+    }
+    t->at = t->n ? t->n - 1 : 0;
+    gen_colds_emit(t);
+}
+static bool valid(const struct abi_xl_in *in, size_t room)
+{
+    return (in->mode & ABI_XL_MODE_64) && !(in->mode & ABI_XL_MODE_TF) && in->page_off < 4096 &&
+           in->len <= ABI_XL_SRC_MAX && in->slot_base <= ABI_XL_SLOTS - ABI_XL_SLOT_MAX && room;
+}
+bool xl_translate(const struct abi_xl_in *in, const uint8_t *bytes, uint8_t *code, size_t room,
+                  struct abi_xl_out *out)
+{
+    static struct gen g;
+    memset(out, 0, offsetof(struct abi_xl_out, slot));
+    if (!valid(in, room))
+        return false;
+    memset(&g, 0, offsetof(struct gen, g));
+    g.n = g.at = g.colds = 0;
+    g.simd_ready = false;
+    memset(g.pad, 0, sizeof(g.pad));
+    g.in = in;
+    g.out = out;
+    g.e = (struct emit){.code = code, .room = (uint32_t)(room < ABI_XL_CODE_MAX ? room : ABI_XL_CODE_MAX)};
+    decode_all(&g, bytes);
+    emit_all(&g);
+    if (g.e.full || !out->insns) {
+        memset(out, 0, offsetof(struct abi_xl_out, slot));
+        return false;
+    }
+    out->code_len = g.e.n;
+    return true;
+}
+
+bool xl_host_can(void)
+{
+    return __builtin_cpu_supports("bmi2") && !__builtin_cpu_is("znver1") && !__builtin_cpu_is("znver2");
+}
