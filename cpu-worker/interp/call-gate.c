@@ -76,7 +76,7 @@ static void inner(struct cpu *c, const struct op *o, struct gate *t, unsigned cp
     uint32_t param[31];
     uint64_t old = c->gpr[REG_RSP];
     stack_inner(c, o, cpl, 0, &st);
-    stack_room(c, o, &st, t->n * (4 + t->params), st.ss.selector & ~3u);
+    stack_room(c, o, &st, t->n, 4 + t->params, st.ss.selector & ~3u);
     far_check_target(c, o, &t->d, t->ip);
     for (unsigned i = 0; i < t->params; i++)
         param[i] = (uint32_t)stk_load_at(c, o, old + i * t->n, t->n);

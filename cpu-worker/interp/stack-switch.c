@@ -47,13 +47,14 @@ static uint64_t sp_mask(const struct new_stack *st)
 {
     return st->ss.attr & ABI_SEG_DB ? 0xffffffffu : 0xffffu;
 }
-/* The bytes lie below SP, wrap where the stack's width wraps, and are inside the segment. */
-void stack_room(struct cpu *c, const struct op *o, const struct new_stack *st, unsigned bytes,
+/* The bytes lie below SP, wrap between two values where the stack's width wraps, and are inside the segment. */
+void stack_room(struct cpu *c, const struct op *o, const struct new_stack *st, unsigned n, unsigned count,
                 uint32_t error)
 {
+    unsigned bytes = n * count;
     uint64_t mask = sp_mask(st), low = (st->sp - bytes) & mask;
     bool wraps = low + bytes - 1 > mask;
-    bool inside = wraps ? seg_holds(&st->ss, low, (unsigned)(mask - low + 1)) &&
+    bool inside = wraps ? !(low & (n - 1)) && seg_holds(&st->ss, low, (unsigned)(mask - low + 1)) &&
                               seg_holds(&st->ss, 0, (unsigned)(bytes - (mask - low + 1)))
                         : seg_holds(&st->ss, low, bytes);
     if ((st->ss.attr & ABI_SEG_UNUSABLE) || !inside)

@@ -22,8 +22,8 @@ void stack_current(const struct cpu *c, unsigned cpl, struct new_stack *st);
 void stack_inner(struct cpu *c, const struct op *o, unsigned cpl, unsigned ext, struct new_stack *st);
 /* RSP of an inner level, or of an IST entry, from a 64-bit TSS. */
 uint64_t stack_tss64(struct cpu *c, const struct op *o, unsigned off, unsigned ext);
-/* #SS unless `bytes` can be pushed: all of it is checked before the first push. */
-void stack_room(struct cpu *c, const struct op *o, const struct new_stack *st, unsigned bytes,
+/* #SS unless `count` values of n bytes can be pushed: all of it is checked before the first push. */
+void stack_room(struct cpu *c, const struct op *o, const struct new_stack *st, unsigned n, unsigned count,
                 uint32_t error);
 /* Legacy and compatibility stacks: n = 2 or 4 bytes. */
 void stack_push(struct cpu *c, const struct op *o, struct new_stack *st, unsigned n, uint64_t v);

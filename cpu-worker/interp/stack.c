@@ -117,9 +117,16 @@ OP(op_enter)
     stk_set(c, sp);
     NEXT();
 }
+/* Intel's processors look at these before they push anything in real mode (SDM volume 2, PUSHA). */
+static bool pusha_odd(const struct cpu *c, uint16_t sp)
+{
+    return c->vendor == ABI_CPU_INTEL && !(c->mode & (MODE_PE | MODE_VM86)) && (sp & 1) && sp >= 7 && sp <= 15;
+}
 OP(op_pusha)
 {
     uint64_t sp = c->gpr[REG_RSP];
+    if (unlikely(pusha_odd(c, (uint16_t)sp)))
+        cpu_raise_err(c, o, VEC_GP, 0);
     for (unsigned i = 0; i < 8; i++)
         sp = stk_push_at(c, o, sp, o->aux / 8, c->gpr[i]);
     stk_set(c, sp);

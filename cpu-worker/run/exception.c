@@ -258,7 +258,7 @@ static void deliver_protected(struct cpu *c, const struct frame *f)
     stack_current(c, cpl, &st);
     if (inner)
         stack_inner(c, o, cpl, f->ext, &st);
-    stack_room(c, o, &st, n * (3 + (inner ? 2 : 0) + (vm ? 4 : 0) + f->has_error),
+    stack_room(c, o, &st, n, 3 + (inner ? 2 : 0) + (vm ? 4 : 0) + f->has_error,
                (inner ? st.ss.selector & ~3u : 0) | f->ext);
     if (g.offset > desc_limit(&cs))
         cpu_raise_err(c, o, VEC_GP, f->ext);
