@@ -17,6 +17,7 @@
 #include "cpu-worker/run/run.h"
 #include "cpu-worker/run/startup.h"
 #include "cpu-worker/run/team.h"
+#include "cpu-worker/vga/vga.h"
 #include "device-procs/runtime/devproc.h"
 #include "ipc/fds.h"
 
@@ -31,6 +32,7 @@ struct worker {
     struct chipset *cs;
     unsigned n;             /* vCPUs */
     struct team *team;
+    struct vga *vga;        /* NULL: no VGA card */
     struct mmu_host mem;    /* the pump's copy of the address map; each vCPU has its own */
     struct mmu_host *vcpu_mem[ABI_VCPU_MAX];
     struct vclock clock;
@@ -151,6 +153,8 @@ static int ack(struct worker *w, uint32_t seq)
 static void chipset_power_on(struct worker *w)
 {
     chipset_reset(w->cs);
+    if (w->vga)
+        vga_reset(w->vga);
     vclock_tsc_reset(&w->clock);
     w->powered_on = true;
 }
@@ -337,6 +341,20 @@ static int page_map(struct worker *w, const Ctl__Boot *boot, const int *fds, uns
     return 0;
 }
 
+static int display_create(struct worker *w)
+{
+    const struct mmu_slot *s = &w->mem.slot[ABI_SLOT_DISPLAY];
+    if (!s->size)
+        return 0;
+    w->vga = s->size < sizeof(struct abi_display) ? NULL : vga_create((void *)(w->mem.ram + s->base), s->size);
+    if (!w->vga) {
+        log_error("display memory: not one of this version");
+        return -EPROTO;
+    }
+    w->mem.vga = w->vga;
+    return 0;
+}
+
 static int memory_map(struct worker *w, const Ctl__Boot *boot, const int *fds, unsigned nfds)
 {
     uint64_t size = boot->worker ? boot->worker->ram_size : 0;
@@ -361,8 +379,9 @@ static int memory_map(struct worker *w, const Ctl__Boot *boot, const int *fds, u
     mmio_host_init(&w->mem, w->page, ram, all);
     for (uint64_t i = 0, base = 0; i < ABI_RAM_MAX; base += slot[i++])
         mmio_slot_set(&w->mem, (unsigned)i, base, slot[i]);
+    int err = display_create(w);
     mmio_host_retake(&w->mem);
-    return 0;
+    return err;
 }
 
 static int cpu_create(struct worker *w, unsigned i)

@@ -23,7 +23,7 @@ static const struct sock_fprog filters[SBX_ROLES] = {
     [SBX_VMM] = FILTER(bpf_vmm),     [SBX_SPAWNER] = FILTER(bpf_spawner),
     [SBX_CPU_WORKER] = FILTER(bpf_cpu_worker), [SBX_BLOCK] = FILTER(bpf_block),
     [SBX_NET] = FILTER(bpf_net),     [SBX_UI] = FILTER(bpf_ui),
-    [SBX_IMG] = FILTER(bpf_img),
+    [SBX_CLERK] = FILTER(bpf_clerk), [SBX_IMG] = FILTER(bpf_img),
 };
 
 const char *sbx_syscall_name(long nr)

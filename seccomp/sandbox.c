@@ -13,6 +13,7 @@ static const char *const role_names[SBX_ROLES] = {
     [SBX_VMM] = "vmm",     [SBX_SPAWNER] = "spawner", [SBX_CPU_WORKER] = "cpu-worker",
     [SBX_BLOCK] = "block", [SBX_NET] = "net",         [SBX_UI] = "ui",
     [SBX_IMG] = "img",
+    [SBX_CLERK] = "clerk",
 };
 
 const char *sbx_role_name(enum sbx_role role)

@@ -7,6 +7,7 @@
 #include "vmm/lifecycle.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +40,16 @@ const char *vm_run_state_name(enum vm_run_state s)
 const char *vm_last_error(void)
 {
     return lc.error;
+}
+
+int vm_fail(int e, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(lc.error, sizeof(lc.error), fmt, ap);
+    va_end(ap);
+    return e;
 }
 
 static int fail(int e, const char *text)
@@ -349,6 +360,7 @@ const struct sup_hooks lifecycle_hooks = {
     .worker_ready = on_worker_ready,
     .worker_ack = on_worker_ack,
     .worker_event = on_worker_event,
+    .screendump_done = screendump_answered,
     .all_stopped = on_all_stopped,
     .spawner_gone = on_spawner_gone,
 };

@@ -26,6 +26,9 @@ struct supervisor *lifecycle_supervisor(void);
 int worker_command(struct vm *vm, struct supervisor *sup, enum ctl_msg type);
 void worker_acknowledged(uint32_t seq);
 
+/* screendump.c: ui-proc has drawn the picture with this number. */
+void screendump_answered(uint32_t seq, uint32_t error);
+
 /* serial-rings.c */
 void serial_rings_init(struct vm *vm);
 

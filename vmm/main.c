@@ -70,6 +70,10 @@ static int lock_images(void)
 /* Stage 2: every host file, as the user who started us. */
 static int stage_files(void)
 {
+    int r = picture_clerk_start(vm.plan.sandbox);
+
+    if (r < 0)
+        return fail_errno("cannot start the picture clerk", r);
     plan_host_dns(&vm.plan, "/etc/resolv.conf");
     return plan_open_files(&vm.plan) < 0 ? -1 : lock_images();
 }

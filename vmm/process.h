@@ -17,6 +17,12 @@ int daemonize_fork(void);
  * for it were opened by part 1, because nothing can be opened any more. */
 void daemonize_done(void);
 
+/* picture-files.c: starts the process that opens pictures, as the user who started the VM and before
+ * anything else exists. 0 or -errno. */
+int picture_clerk_start(enum plan_sandbox mode);
+/* A picture file, new or emptied: descriptor or -errno (-EEXIST: a file that is no picture). */
+int picture_file_create(const char *path);
+
 /* Around the start of the spawner: what is started while it is on does not die of a terminal's
  * keys. */
 void signals_shield(bool on);

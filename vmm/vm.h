@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "ipc/abi/display.h"
 #include "ipc/abi/machine-page.h"
 #include "ipc/loop.h"
 #include "vmm/config/plan.h"
@@ -41,6 +42,9 @@ struct vm {
     uint8_t *board; /* board memory: ROMs and flash */
     uint64_t board_size, board_used;
     int ram_fd, board_fd, page_fd, codepage_fd;
+    struct abi_display *display; /* display memory, display_size bytes; NULL = no graphics card */
+    uint64_t display_size;
+    int display_fd, display_ro_fd; /* -1 = none; the second is open for reading only */
     int kick_fd[ABI_KICK_MAX], call_fd[ABI_CALL_MAX]; /* allocated with vm_alloc_kicks/calls */
     unsigned n_kick, n_call;
     int doorbell_vmm, doorbell_worker; /* eventfds */
@@ -58,6 +62,8 @@ void vm_guest_exit(struct vm *vm, uint32_t value);
 void vm_quit(struct vm *vm);            /* end the process tree; exit status 0 */
 unsigned vm_children(struct vm *vm, struct child_info *out, unsigned max);
 int vm_device_restart(struct vm *vm, const char *id); /* kill and bring back a device process */
+int vm_screendump(struct vm *vm, const char *path, bool png); /* the screen into a picture file */
+int vm_fail(int e, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* sets the message */
 const char *vm_last_error(void); /* the message that belongs to the last failed operation above */
 /* The front end found this device's back end dead, wrong or silent: it is killed (which counts as a crash
  * of its own) and a successor follows. machine_backend_down is called before this returns. */

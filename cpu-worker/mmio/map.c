@@ -7,6 +7,7 @@
 #include <string.h>
 #include "cpu-worker/mmio/map.h"
 #include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/vga/vga.h"
 #include "ipc/log.h"
 
 #define SEQ_TRIES 1000
@@ -28,6 +29,8 @@ static bool entry_valid(const struct mmu_host *m, const struct abi_map_entry *e,
         return e->slot < ABI_ISR_MAX;
     case ABI_MAP_MAILBOX:
         return true;
+    case ABI_MAP_VGA:
+        return m->vga && e->slot <= 1;
     }
     return false;
 }
@@ -184,6 +187,19 @@ const struct abi_map_entry *map_find(const struct abi_map_entry *e, uint32_t n, 
     return NULL;
 }
 
+/* The window at A0000h, where the card's registers make it plain memory. */
+static uint8_t *vga_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ram_off)
+{
+    uint64_t off;
+    if (!vga_window_find(m->vga, gpa, &off))
+        return NULL;
+    off += m->slot[ABI_SLOT_DISPLAY].base;
+    *writable = true;
+    if (ram_off)
+        *ram_off = off;
+    return m->ram + off;
+}
+
 uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ram_off)
 {
     *writable = false;
@@ -197,6 +213,8 @@ uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ra
         e = over;
     } else if (m->hot >= m->n_mem || !entry_has(e, gpa)) {
         e = map_find(m->mem, m->n_mem, gpa);
+        if (e && e->kind == ABI_MAP_VGA && !e->slot)
+            return vga_host(m, gpa, writable, ram_off);
         if (!e || e->kind > ABI_MAP_ROM)
             return NULL;
         m->hot = (uint32_t)(e - m->mem);

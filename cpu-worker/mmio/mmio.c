@@ -11,6 +11,7 @@
 #include "cpu-worker/mmio/mailbox.h"
 #include "cpu-worker/mmio/map.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/vga/vga.h"
 #include "ipc/fds.h"
 
 #define PCI_ADDRESS 0xcf8
@@ -83,6 +84,8 @@ static uint64_t entry_read(struct cpu *c, const struct abi_map_entry *e, uint64_
     case ABI_MAP_KICK:    return 0;
     case ABI_MAP_ISR:     return isr_read(c, e->slot, addr - e->gpa);
     case ABI_MAP_MAILBOX: return mailbox_call(c, op, addr, size, 0);
+    case ABI_MAP_VGA:
+        return e->slot ? vga_bar_read(c, addr - e->gpa, size) : vga_mem_read(c, addr, size);
     }
     return ~0ull;
 }
@@ -113,6 +116,10 @@ void mmio_write(struct cpu *c, uint64_t gpa, unsigned size, uint64_t v)
         kick_ring(c->mem, e->slot + (gpa - e->gpa) / 4);
     else if (e && e->kind == ABI_MAP_MAILBOX)
         mailbox_call(c, ABI_MBOX_MEM_WRITE, gpa, size, v);
+    else if (e && e->kind == ABI_MAP_VGA && e->slot)
+        vga_bar_write(c, gpa - e->gpa, size, v);
+    else if (e && e->kind == ABI_MAP_VGA)
+        vga_mem_write(c, gpa, size, v);
 }
 
 /* ---- port space
@@ -161,6 +168,8 @@ uint32_t pio_read(struct cpu *c, uint16_t port, unsigned size)
     uint32_t v = ~0u;
     if (pci_port(port, size)) {
         v = pci_read(c, port, size);
+    } else if (vga_io_claims(c->mem->vga, port)) {
+        v = vga_io_read(c, port, size);
     } else if (chipset_io_claims(c->chipset, port)) {
         v = chipset_io_read(c->chipset, port, size);
     } else {
@@ -176,6 +185,8 @@ void pio_write(struct cpu *c, uint16_t port, unsigned size, uint32_t v)
     v &= (uint32_t)size_mask(size);
     if (pci_port(port, size)) {
         pci_write(c, port, size, v);
+    } else if (vga_io_claims(c->mem->vga, port)) {
+        vga_io_write(c, port, size, v);
     } else if (chipset_io_claims(c->chipset, port)) {
         chipset_io_write(c->chipset, port, size, v);
     } else {

@@ -12,6 +12,7 @@
 #include "ipc/abi/machine-page.h"
 
 struct cpu;
+struct vga;
 
 struct mmu_slot { /* one memory memfd */
     uint64_t base; /* offset of its first byte from mmu_host.ram */
@@ -21,6 +22,7 @@ struct mmu_host { /* guest memory as this process sees it; one per VM */
     uint8_t *ram;       /* every memory memfd, mapped whole, one after another */
     uint64_t ram_size;  /* of all of them: the code-page map has as many pages */
     struct mmu_slot slot[ABI_RAM_MAX];
+    struct vga *vga;    /* NULL: no VGA card */
     struct abi_machine_page *page;
     /* Private copy of the address map: validated, sorted, every RAM range inside the memfd. */
     uint32_t seq;       /* of the copy */

@@ -69,7 +69,7 @@ int cpu_init_member(struct cpu *c, unsigned index, struct abi_machine_page *page
     c->s = &page->vcpu[index];
     c->exc.vector = -1;
     simd_traps_init();
-    int err = model_take(c) ? -EINVAL : block_cache_init(c, page->ram_below_4g + page->ram_above_4g);
+    int err = model_take(c) ? -EINVAL : block_cache_init(c, mem->ram_size);
     c->va_shift = 16;
     c->cr4_mask = cr4_carried(c);
     if (!err)

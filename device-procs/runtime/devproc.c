@@ -21,6 +21,7 @@
 #include "seccomp/isolate.h"
 
 #define MESSAGES_PER_EVENT 16
+#define MESSAGE_FDS        4
 #define SEND_WAIT_MS       1000
 
 static struct devproc the_process; /* one per program, too large for a stack */
@@ -70,7 +71,16 @@ static int pong_send(struct devproc *p, const Ctl__Ping *ping)
     return ctl_send(&p->ctl, CTL_PONG, &pong, NULL, 0, SEND_WAIT_MS);
 }
 
-static void message_handle(struct devproc *p, enum ctl_msg type, ProtobufCMessage *msg)
+static int message_pass(struct devproc *p, enum ctl_msg type, ProtobufCMessage *msg, int *fds, unsigned nfds)
+{
+    if (p->ops->message_fds) {
+        return p->ops->message_fds(p, type, msg, fds, nfds);
+    }
+    ipc_fds_close(fds, nfds);
+    return p->ops->message && !nfds ? p->ops->message(p, type, msg) : -EPROTO;
+}
+
+static void message_handle(struct devproc *p, enum ctl_msg type, ProtobufCMessage *msg, int *fds, unsigned nfds)
 {
     int err;
 
@@ -82,7 +92,7 @@ static void message_handle(struct devproc *p, enum ctl_msg type, ProtobufCMessag
         devproc_end(p, DEVPROC_EXIT_OK);
         return;
     default:
-        err = p->ops->message ? p->ops->message(p, type, msg) : -EPROTO;
+        err = message_pass(p, type, msg, fds, nfds);
         break;
     }
     if (err < 0) {
@@ -100,13 +110,15 @@ static void ctl_readable(void *opaque, int fd, uint32_t events)
     for (int i = 0; i < MESSAGES_PER_EVENT && !p->loop.quit; i++) {
         ProtobufCMessage *msg;
         enum ctl_msg type;
-        int r = ctl_recv(&p->ctl, &type, &msg, NULL, NULL, 0);
+        int fds[MESSAGE_FDS];
+        unsigned nfds = p->ops->message_fds ? MESSAGE_FDS : 0;
+        int r = ctl_recv(&p->ctl, &type, &msg, fds, &nfds, 0);
 
         if (r == -EAGAIN) {
             return;
         }
         if (r == 1) {
-            message_handle(p, type, msg);
+            message_handle(p, type, msg, fds, nfds);
         } else {
             devproc_end(p, r == 0 ? DEVPROC_EXIT_OK : DEVPROC_EXIT_PEER);
         }

@@ -33,6 +33,8 @@ struct devproc_ops {
     int (*started)(struct devproc *p);
     /* Messages beyond PING and SHUTDOWN: optional; an unexpected one ends the process. */
     int (*message)(struct devproc *p, enum ctl_msg type, ProtobufCMessage *msg);
+    /* The same for a program whose messages carry descriptors, which it then owns. */
+    int (*message_fds)(struct devproc *p, enum ctl_msg type, ProtobufCMessage *msg, int *fds, unsigned nfds);
     void (*shutdown)(struct devproc *p); /* optional: flush and close */
 };
 

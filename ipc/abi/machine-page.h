@@ -46,6 +46,7 @@ enum abi_map_kind {
     ABI_MAP_KICK,    /* store at gpa + 4*q rings eventfd slot + q; loads read 0 */
     ABI_MAP_ISR,     /* virtio ISR byte: load returns and clears isr[slot], lowers its line */
     ABI_MAP_MAILBOX, /* forwarded to the vmm through the vCPU's mailbox */
+    ABI_MAP_VGA,     /* served by the worker's VGA: slot 0 = the window at A0000h, 1 = its register BAR */
 };
 struct abi_map_entry {
     uint64_t gpa;  /* memory space: guest physical address; port space: first port */

@@ -40,6 +40,7 @@ LIBRARIES = {
     r"(lib)?slirp": ["net-proc/backend"],
     r"z(std|lib)\.h": ["block-proc/image"],
     r"pixman": ["ui-proc"],
+    r"png\.h": ["ui-proc"],
     r"Zydis": ["cpu-worker/interp", "cpu-worker/helpers", "vmm/translator"],
     r"glib|gio/": ["vmm/config", "vmm/monitor", "vmm/state", "net-proc/backend", "ui-proc"],
 }

@@ -8,6 +8,7 @@
 #include "vmm/config/disk.h"
 #include "vmm/config/net.h"
 #include "vmm/config/options.h"
+#include "vmm/config/vga.h"
 
 static int key_id(struct parse *c, void *obj, const char *key, const char *val)
 {
@@ -142,6 +143,18 @@ static const struct opt_key debug_exit_keys[] = {
     KEY_END,
 };
 
+static const struct opt_key vga_keys[] = {
+    ID_KEY,
+    {"bus", KEY_ONLY, .form = "pci.0", .text = "the one PCI bus"},
+    {"addr", KEY_FN, .fn = key_addr, .form = "slot[.0]", .text = "PCI slot, hexadecimal"},
+    {"vgamem_mb", KEY_FN, .fn = vga_key_memory, .form = "1-64", .text = "video memory (default 16)"},
+    {"romfile", KEY_FN, .fn = vga_key_rom, .form = "file", .text = "video BIOS (default " PLAN_VGA_ROM "); empty: none"},
+    {"edid", KEY_FN, .fn = vga_key_edid, .form = "on|off", .text = "describe a monitor (default on)"},
+    {"xres", KEY_FN, .fn = vga_key_side, .form = "n", .text = "the monitor's preferred width (default 1280)"},
+    {"yres", KEY_FN, .fn = vga_key_side, .form = "n", .text = "the monitor's preferred height (default 800)"},
+    KEY_END,
+};
+
 static const struct model {
     const char *name, *alias;
     enum dev_kind kind;
@@ -160,6 +173,7 @@ static const struct model {
     {"isa-serial", "", DEV_SERIAL, serial_keys, false, "serial port"},
     {"isa-debug-exit", "", DEV_DEBUG_EXIT, debug_exit_keys, false,
      "ends the emulator with the status the guest writes"},
+    {"VGA", "", DEV_VGA, vga_keys, false, "standard VGA"},
     {.name = NULL},
 };
 

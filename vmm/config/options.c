@@ -84,7 +84,8 @@ const struct option option_table[] = {
     {"nographic", NULL, GROUP_DISPLAY, set_nographic,
      "no display; serial port and monitor share standard input and output"},
     {"display", "none", GROUP_DISPLAY, set_display, "no display (the only choice)"},
-    {"vga", "none", GROUP_DISPLAY, set_vga, "no VGA card (the only choice)"},
+    {"vga", "std|none", GROUP_DISPLAY, set_vga,
+     "graphics card: std (default without -nodefaults) is a VGA with the Bochs display interface"},
 
     {"kernel", "file", GROUP_BOOT, set_kernel, "kernel to boot: Linux bzImage, PVH ELF, Multiboot, vmlinux"},
     {"append", "line", GROUP_BOOT, set_append, "command line of the kernel"},

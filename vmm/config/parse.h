@@ -15,7 +15,7 @@
 #define PARSE_NODE_MAX  32
 #define PARSE_FRONT_MAX 16
 
-enum dev_kind { DEV_BLK, DEV_NET, DEV_SERIAL, DEV_DEBUG_EXIT };
+enum dev_kind { DEV_BLK, DEV_NET, DEV_SERIAL, DEV_DEBUG_EXIT, DEV_VGA };
 struct pend_device { /* -device, attached to its back end after the whole line is read */
     enum dev_kind kind;
     const char *model;
@@ -25,6 +25,9 @@ struct pend_device { /* -device, attached to its back end after the whole line i
     bool has_mac, disable_legacy, disable_modern, share_rw;
     int slot, fn, index;
     uint16_t iobase, iosize;
+    unsigned vga_mib, vga_xres, vga_yres; /* 0 = not given */
+    bool vga_no_edid, has_romfile;
+    char romfile[512];
 };
 struct pend_drive { /* runs beside plan.disk[] */
     bool virtio;    /* if=virtio: gets a device by itself */
@@ -60,7 +63,7 @@ struct parse {
     int legacy_nic[PLAN_NETS_MAX], legacy_user[PLAN_NETS_MAX]; /* -net: indexes into plan.net[] */
     unsigned char chr_uses[PLAN_CHAR_MAX];
     bool no_default_serial, no_default_monitor, no_default_net;
-    bool kvm_asked, tcg_asked, append_set, initrd_set, display_set;
+    bool kvm_asked, tcg_asked, append_set, initrd_set, display_set, vga_set, vga_std;
 };
 
 /* Writes "bulkhead: -opt arg: text" as the one error line (the first one wins). Returns -1. */

@@ -119,6 +119,9 @@ static void dump_machine(const struct plan *p, FILE *out)
         fprintf(out, "rtc_start=%" PRId64 "\n", p->rtc_start_s);
     if (p->exit_ports)
         fprintf(out, "debug-exit=0x%x+%u\n", p->exit_port, p->exit_ports);
+    if (p->vga.present)
+        fprintf(out, "vga=std %u MiB slot %d edid %s %ux%u\n", p->vga.mem_mib, p->vga.pci_slot,
+                p->vga.edid ? "on" : "off", p->vga.xres, p->vga.yres);
     fprintf(out, "flags=%s%s%s%s%s%s\n", p->no_reboot ? "no-reboot " : "",
             p->no_shutdown ? "no-shutdown " : "", p->start_paused ? "paused " : "",
             p->nodefaults ? "nodefaults " : "", p->nographic ? "nographic " : "",

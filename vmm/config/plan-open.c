@@ -90,6 +90,8 @@ static int open_rom(const struct plan *p, struct plan_rom *r)
 
     snprintf(opt, sizeof(opt), "%s ", r->opt);
     rom_find(p, r, path, sizeof(path));
+    if (r->optional && access(path, F_OK))
+        return 0;
     return open_boot_file(opt, path, &r->fd);
 }
 

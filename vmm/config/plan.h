@@ -73,6 +73,17 @@ struct plan_net { /* one netdev plus the card attached to it */
     bool disable_legacy, disable_modern;
     bool has_card;
 };
+#define PLAN_VGA_ROM "vgabios-stdvga.bin"
+struct plan_vga {
+    bool present;
+    char id[64];
+    int pci_slot;     /* -1: the board's choice */
+    unsigned mem_mib; /* a power of two, at most 64 */
+    bool edid;
+    unsigned xres, yres; /* the monitor's preferred mode */
+    char romfile[512];   /* "" = no expansion ROM */
+    int rom;             /* index into rom[], -1 = none */
+};
 struct plan_module { /* one file of -initrd for a Multiboot kernel */
     int fd;
     char text[512]; /* "file arguments": the module's string */
@@ -81,7 +92,8 @@ struct plan_module { /* one file of -initrd for a Multiboot kernel */
 struct plan_rom { /* a firmware or option ROM file */
     const char *opt;  /* who wants it, for error lines: "-bios", "-option-rom", "romfile" */
     char path[512];   /* as named; a plain name is looked for in -L and the system's directories */
-    int fd;           /* plan_open_files */
+    bool optional;    /* may be missing: the machine works without */
+    int fd;           /* plan_open_files; -1 = missing */
 };
 enum plan_sandbox { PLAN_SBX_REQUIRE, PLAN_SBX_REDUCED, PLAN_SBX_OFF };
 struct plan {
@@ -121,6 +133,7 @@ struct plan {
     unsigned n_module;        /* plan_open_files: a Multiboot kernel has modules, not an initrd */
     struct plan_module module[PLAN_MODULES_MAX];
     uint16_t exit_port, exit_ports; /* isa-debug-exit: first port and how many, 0 = none */
+    struct plan_vga vga;
     int pidfile_fd;           /* open and locked, or -1; the pid is already in it */
 };
 

@@ -200,16 +200,6 @@ int set_display(struct parse *c, const char *arg)
     return 0;
 }
 
-int set_vga(struct parse *c, const char *arg)
-{
-    if (!strcmp(arg, "help")) {
-        fprintf(c->out, "none                 no graphic card (default)\n");
-        return 1;
-    }
-    return strcmp(arg, "none") ? parse_fail(c, "VGA card '%s' is not built (available: none)", arg)
-                               : 0;
-}
-
 /* ---- texts
  * --------------------------------------------------------------------------------------- */
 int show_help(struct parse *c, const char *arg)

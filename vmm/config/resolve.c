@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "vmm/config/parse.h"
+#include "vmm/config/vga.h"
 
 static int check_accel(struct parse *c)
 {
@@ -53,6 +54,8 @@ static int check_slots(struct parse *c)
 {
     uint32_t taken = 0;
 
+    if (c->p->vga.present && check_slot(c, &taken, c->p->vga.pci_slot, c->p->vga.id))
+        return -1;
     for (unsigned i = 0; i < c->p->n_disk; i++)
         if (check_slot(c, &taken, c->p->disk[i].pci_slot, c->p->disk[i].id))
             return -1;
@@ -110,7 +113,8 @@ int parse_resolve(struct parse *c)
 {
     if (check_accel(c) || check_kernel(c))
         return -1;
-    if (disk_resolve(c) || net_resolve(c) || chardev_resolve(c) || debug_exit_resolve(c))
+    if (disk_resolve(c) || net_resolve(c) || chardev_resolve(c) || debug_exit_resolve(c) ||
+        vga_resolve(c))
         return -1;
     return check_slots(c) || check_ids(c) || check_daemonize(c) ? -1 : 0;
 }

@@ -154,6 +154,17 @@ static int modules_load(const struct linux_image *im, const struct linux_memory 
     return r;
 }
 
+/* boot.rst, screen_info: what a BIOS boot finds in mode 3. */
+static void screen_write(struct screen_info *s)
+{
+    s->orig_video_mode = 3;
+    s->orig_video_cols = 80;
+    s->orig_video_lines = 25;
+    s->orig_video_ega_bx = 3;
+    s->orig_video_isVGA = VIDEO_TYPE_VGAC;
+    s->orig_video_points = 16;
+}
+
 static int linux_data_write(const struct linux_image *im, const struct linux_memory *mem,
                            uint64_t rsdp_gpa)
 {
@@ -164,6 +175,8 @@ static int linux_data_write(const struct linux_image *im, const struct linux_mem
     if (!bp || !pt || !cmdline)
         return -EFAULT;
     memset(bp, 0, sizeof(*bp)); /* screen_info zero: no display */
+    if (im->vga)
+        screen_write(&bp->screen_info);
     bp->hdr = im->hdr;
     bp->hdr.type_of_loader = LOADER_NONE;
     bp->hdr.cmd_line_ptr = LINUX_CMDLINE;

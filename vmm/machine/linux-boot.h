@@ -43,6 +43,7 @@ struct linux_image {
     char kernel[512], initrd[512]; /* for messages */
     struct setup_header hdr;       /* copied once at open, validated, then used */
     bool entry64;
+    bool vga; /* the machine has a screen, in mode 3 */
     uint64_t load, init_size; /* where the kernel goes and what it needs until it has read e820 */
     uint64_t entry;
     unsigned n_seg;

@@ -60,7 +60,7 @@ struct machine {
     uint8_t pam0, smram;     /* where the host bridge has these registers */
     struct machine_rom bios; /* ends at 4 GiB; its last 128 KiB also at E0000h */
     struct pci_bus pci;
-    struct pci_dev host_bridge, isa_bridge, pm;
+    struct pci_dev host_bridge, isa_bridge, pm, vga;
     struct linux_image image;
     unsigned n_virtio;
     struct virtio_dev virtio[PC_DEVICES_MAX];
@@ -92,6 +92,10 @@ void piix_init(struct machine *m); /* 00:00.0, 00:01.0, 00:01.3 */
 int machine_devices_build(struct machine *m, char *err, size_t errlen); /* disks and cards */
 int debug_exit_build(struct machine *m, char *err, size_t errlen); /* its ports into the map */
 bool debug_exit_claims(const struct machine *m, uint64_t port);
+int vga_build(struct machine *m, char *err, size_t errlen); /* if the plan has the card */
+void vga_power_on(struct machine *m);
+void vga_firmware_state(struct machine *m); /* mode 3, as a video BIOS hands over */
+void edid_build(uint8_t edid[256], unsigned xres, unsigned yres);
 struct virtio_dev *machine_virtio_find(struct machine *m, const char *id);
 
 /* MP tables: floating pointer at the start of buf, which the guest sees at gpa. Bytes used, 0 =

@@ -81,6 +81,8 @@ static void smram_add(struct machine *m, struct addr_map *map)
     uint8_t smram = m->host_bridge.cfg[m->smram];
     uint64_t size = PC_VGA_HOLE_END - PC_VGA_HOLE;
 
+    if (m->vm->plan.vga.present && !((smram & SMRAM_ENABLE) && (smram & SMRAM_OPEN)))
+        mem_add(map, PC_VGA_HOLE, size, ABI_MAP_VGA, 0, 0);
     if (!(smram & SMRAM_ENABLE))
         return;
     addr_map_smram_add(map, PC_VGA_HOLE, size, PC_VGA_HOLE);

@@ -97,5 +97,7 @@ int machine_devices_build(struct machine *m, char *err, size_t errlen)
 {
     int r = pass(m, true, err, errlen);
 
+    if (!r)
+        r = vga_build(m, err, errlen);
     return r ? r : pass(m, false, err, errlen);
 }

@@ -74,6 +74,7 @@ static int image_build(struct machine *m, char *err, size_t errlen)
     int r = linux_image_open(&m->image, p->kernel_fd, p->kernel, p->initrd_fd, p->initrd, p->append,
                              &mem, err, errlen);
 
+    m->image.vga = p->vga.present;
     if (r == 0 && m->image.entry64 && !abi_cpu_has(p->cpu_model.feat, FEAT_LM)) {
         snprintf(err, errlen, "%s: starts in 64-bit mode, which -cpu %s has not", p->kernel, p->cpu);
         return -EINVAL;
@@ -151,6 +152,7 @@ static int direct_reset(struct machine *m)
     struct linux_memory mem = loader_memory(m);
     int r;
 
+    vga_firmware_state(m);
     bios_data_write(m);
     r = tables_write(m);
     if (!r)
@@ -169,6 +171,7 @@ int machine_reset(struct vm *vm)
     struct machine *m = &the_machine;
 
     pci_bus_reset(&m->pci);
+    vga_power_on(m);
     machine_map_update(m);
     if (machine_direct(m))
         return direct_reset(m);

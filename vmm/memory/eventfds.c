@@ -12,6 +12,7 @@
 void mem_init_fds(struct vm *vm)
 {
     vm->ram_fd = vm->board_fd = vm->page_fd = vm->codepage_fd = -1;
+    vm->display_fd = vm->display_ro_fd = -1;
     vm->doorbell_vmm = vm->doorbell_worker = -1;
     vm->n_kick = vm->n_call = 0;
 }

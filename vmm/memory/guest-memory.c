@@ -16,6 +16,7 @@
 #include "ipc/abi/codepage.h"
 #include "ipc/abi/machine-page.h"
 #include "ipc/abi/topology.h"
+#include "ipc/memfd.h"
 
 /* Mode 0400 makes reopening through /proc with write access fail for every other UID, so a
  * descriptor that was passed read-only stays read-only (docs/architecture.md, 7). */
@@ -94,6 +95,32 @@ static int create_machine_page(struct vm *vm)
     return 0;
 }
 
+static int create_display(struct vm *vm)
+{
+    uint64_t size = ABI_DISPLAY_VRAM + ((uint64_t)vm->plan.vga.mem_mib << 20);
+    int fd;
+
+    if (!vm->plan.vga.present)
+        return 0;
+    fd = sealed_memfd("display", size);
+    if (fd < 0)
+        return fd;
+    vm->display_fd = fd;
+    vm->display = map_shared(fd, size);
+    vm->display_ro_fd = ipc_memfd_readonly(fd);
+    if (!vm->display)
+        return -ENOMEM;
+    if (vm->display_ro_fd < 0)
+        return vm->display_ro_fd;
+    vm->display_size = size;
+    vm->page->slot_size[ABI_SLOT_DISPLAY] = size;
+    vm->display->magic = ABI_DISPLAY_MAGIC;
+    vm->display->version = ABI_DISPLAY_VERSION;
+    vm->display->size = (uint32_t)size;
+    vm->display->vram_size = (uint32_t)(size - ABI_DISPLAY_VRAM);
+    return 0;
+}
+
 /* Only the page count is written here; the map itself belongs to the engine and the devices. */
 static int create_codepage_map(struct vm *vm)
 {
@@ -130,6 +157,8 @@ int mem_create(struct vm *vm, char *err, size_t errlen)
     if (r == 0)
         r = create_machine_page(vm);
     if (r == 0)
+        r = create_display(vm);
+    if (r == 0)
         r = create_codepage_map(vm);
     if (r == 0)
         r = mem_doorbells_create(vm);
@@ -155,11 +184,17 @@ void mem_destroy(struct vm *vm)
         munmap(vm->board, vm->board_size);
     if (vm->page)
         munmap(vm->page, sizeof(struct abi_machine_page));
+    if (vm->display)
+        munmap(vm->display, vm->display_size);
+    vm->display = NULL;
+    vm->display_size = 0;
     vm->ram = vm->board = NULL;
     vm->page = NULL;
     close_fd(&vm->ram_fd);
     close_fd(&vm->board_fd);
     close_fd(&vm->page_fd);
     close_fd(&vm->codepage_fd);
+    close_fd(&vm->display_fd);
+    close_fd(&vm->display_ro_fd);
     mem_eventfds_close(vm);
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include "vmm/monitor/monitor.h"
 
+#define HMP_REST 99 /* max_args: the command takes the rest of the line as it is */
+
 struct command {
     const char *names;  /* "stop|s" */
     const char *params; /* for help */
@@ -92,6 +94,29 @@ static void run_cpu(struct vm *vm, const char *arg, struct hmp_out *out)
                   vm->plan.smp - 1);
 }
 
+/* "filename [-f format]", format ppm (the default) or png. */
+static void run_screendump(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    char text[HMP_LINE], *save = NULL, *word, *file = NULL;
+    bool png = false, bad = false;
+
+    snprintf(text, sizeof(text), "%s", arg);
+    for (word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        if (!strcmp(word, "-f")) {
+            word = strtok_r(NULL, " ", &save);
+            png = word && !strcmp(word, "png");
+            bad |= !word || (!png && strcmp(word, "ppm"));
+        } else {
+            bad |= file != NULL;
+            file = word;
+        }
+    }
+    if (bad || !file)
+        hmp_print(out, "screendump: expected 'filename [-f ppm|png]'\n");
+    else
+        report(vm_screendump(vm, file, png), out);
+}
+
 static void run_info(struct vm *vm, const char *arg, struct hmp_out *out)
 {
     if (*arg)
@@ -110,6 +135,8 @@ static const struct command commands[] = {
     {"help|?", "[cmd]", 0, 1, run_help, "show the help"},
     {"info", "[subcommand]", 0, 1, run_info, "show various information about the system state"},
     {"quit|q", "", 0, 0, run_quit, "quit the emulator"},
+    {"screendump", "filename [-f format]", 1, HMP_REST, run_screendump,
+     "save the screen into a file, as PPM or PNG"},
     {"stop|s", "", 0, 0, run_stop, "stop emulation"},
     {"system_powerdown", "", 0, 0, run_powerdown, "send system power down event"},
     {"system_reset", "", 0, 0, run_reset, "reset the system"},
@@ -192,8 +219,14 @@ void hmp_execute(struct vm *vm, const char *line, struct hmp_out *out)
         hmp_print(out, "unknown command: '%s'\n", word);
         return;
     }
-    arg = next_word(&s);
-    more = cmd->max_args && *arg ? next_word(&s) : arg;
+    if (cmd->max_args == HMP_REST) {
+        while (isspace((unsigned char)*s))
+            s++;
+        arg = s;
+    } else {
+        arg = next_word(&s);
+    }
+    more = cmd->max_args == HMP_REST ? (char[]){0} : cmd->max_args && *arg ? next_word(&s) : arg;
     if (*more)
         hmp_print(out,
                   "%s: extraneous characters at the end of line\n"

@@ -78,6 +78,15 @@ static int run_device_restart(struct qmp_call *c)
     return from_vm(c, rc);
 }
 
+static int run_screendump(struct qmp_call *c)
+{
+    const char *format = string_arg(c, "format");
+
+    if (*format && strcmp(format, "ppm") && strcmp(format, "png"))
+        return set_error(c, "GenericError", "Parameter 'format' does not accept value '%.100s'", format);
+    return from_vm(c, vm_screendump(c->vm, string_arg(c, "filename"), !strcmp(format, "png")));
+}
+
 /* QEMU's answer has the line ends a terminal gets. */
 static int run_human(struct qmp_call *c)
 {
@@ -135,6 +144,9 @@ static const struct command {
     {"query-uuid", query_uuid, {{0}}},
     {"query-version", query_version, {{0}}},
     {"quit", run_quit, {{0}}},
+    {"screendump",
+     run_screendump,
+     {{"filename", JSON_STRING, false}, {"format", JSON_STRING, true}}},
     {"stop", run_stop, {{0}}},
     {"system_powerdown", run_powerdown, {{0}}},
     {"system_reset", run_reset, {{0}}},

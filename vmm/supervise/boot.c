@@ -137,6 +137,7 @@ static void worker_fds(struct boot_fds *b, const struct vm *vm)
     add_fd(b, CTL__FD_KIND__FD_MACHINE_PAGE, 0, vm->page_fd);
     add_fd(b, CTL__FD_KIND__FD_RAM, 0, vm->ram_fd);
     add_fd(b, CTL__FD_KIND__FD_RAM, ABI_SLOT_BOARD, vm->board_fd);
+    add_fd(b, CTL__FD_KIND__FD_RAM, ABI_SLOT_DISPLAY, vm->display_fd);
     add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, vm->codepage_fd);
     add_fd(b, CTL__FD_KIND__FD_DOORBELL_VMM, 0, vm->doorbell_vmm);
     add_fd(b, CTL__FD_KIND__FD_DOORBELL_WORKER, 0, vm->doorbell_worker);
@@ -159,6 +160,12 @@ static void device_fds(struct boot_fds *b, const struct child *c, int vu_fd)
     }
     add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, c->sup->vm->codepage_fd);
     add_fd(b, CTL__FD_KIND__FD_STATE, 0, c->state_fd);
+}
+
+/* The screen to look at, and nothing of the guest besides. */
+static void ui_fds(struct boot_fds *b, const struct vm *vm)
+{
+    add_fd(b, CTL__FD_KIND__FD_DISPLAY, 0, vm->display_ro_fd);
 }
 
 struct boot_configs { /* one of them is used */
@@ -209,7 +216,9 @@ int boot_send(struct child *c, int vu_fd)
     m.sandbox = (uint32_t)c->sup->vm->plan.sandbox;
     if (c->program == SPAWN_CPU_WORKER)
         worker_fds(&b, c->sup->vm);
-    else if (c->program != SPAWN_UI)
+    else if (c->program == SPAWN_UI)
+        ui_fds(&b, c->sup->vm);
+    else
         device_fds(&b, c, vu_fd);
     m.n_fds = b.n;
     m.fds = b.ptr;

@@ -159,6 +159,12 @@ static int dispatch(struct child *c, enum ctl_msg type, const ProtobufCMessage *
     case CTL_DEVICE_EVENT:
         on_device_event(c, (const Ctl__DeviceEvent *)msg);
         return 0;
+    case CTL_SCREENDUMP_DONE:
+        if (c->program != SPAWN_UI)
+            return -EPROTO;
+        c->sup->hooks->screendump_done(((const Ctl__ScreendumpDone *)msg)->seq,
+                                       ((const Ctl__ScreendumpDone *)msg)->error & 0xfff);
+        return 0;
     default: /* INFO_REPLY: nothing was asked */
         return -EPROTO;
     }

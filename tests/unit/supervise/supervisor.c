@@ -136,8 +136,13 @@ static void h_int(struct vm *v, int n)
 {
     (void)v, (void)n;
 }
+static void h_pair(uint32_t a, uint32_t b)
+{
+    (void)a, (void)b;
+}
 static const struct sup_hooks hooks = {h_all_running, h_start_failed, h_worker_lost, h_void,
-                                       h_num,         h_int,          h_stopped,     h_void};
+                                       h_num,         h_int,          h_pair,        h_stopped,
+                                       h_void};
 
 /* ---- the children's side ------------------------------------------------------------------- */
 
@@ -282,6 +287,7 @@ static void set_up(void)
     memset(fake, 0, sizeof(fake));
     memset(&seen, 0, sizeof(seen));
     vm.ram_fd = vm.board_fd = vm.page_fd = vm.codepage_fd = vm.doorbell_vmm = vm.doorbell_worker = -1;
+    vm.display_fd = vm.display_ro_fd = -1;
     snprintf(vm.plan.name, sizeof(vm.plan.name), "t");
     vm.plan.n_disk = 1;
     vm.plan.disk[0].used = true;
