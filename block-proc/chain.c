@@ -36,6 +36,10 @@ static int link_open(unsigned i, const struct chain_link *l, const struct img_op
     r = img_open(&nodes[i], drv, &files[i], l->name, opt, io);
     if (r < 0)
         return r;
+    if (nodes[i].n_parts) {
+        log_error("%s: disks of several files are not built for machines (bulkhead-img convert makes one file of it)", l->name);
+        return -ENOTSUP;
+    }
     if (!nodes[i].backing_name[0] == !last) {
         log_error("%s: %s", l->name, last ? "its backing file was not handed over"
                                           : "has no backing file, but one was handed over");
@@ -55,8 +59,8 @@ struct img *blk_chain_open(const struct chain_link *links, unsigned n, const str
         opt.probed = !links[i].format;
         if (link_open(i, &links[i], &opt, i + 1 == n, io) < 0)
             return NULL;
-        if (i + 1 < n)
-            nodes[i].backing = &nodes[i + 1];
+        if (i + 1 < n && img_backing_set(&nodes[i], &nodes[i + 1]) < 0)
+            return NULL;
     }
     return &nodes[0];
 }

@@ -38,6 +38,10 @@ static int look(const char *format, struct abi_image_about *a)
     r = img_open(&img, drv, &file, "image", &opt, &io);
     if (r < 0)
         return r;
+    if (img.n_parts) {
+        log_error("image: disks of several files are not built for machines (bulkhead-img convert makes one file of it)");
+        return -ENOTSUP;
+    }
     a->size = img.size;
     snprintf(a->format, sizeof(a->format), "%s", drv->name);
     snprintf(a->backing, sizeof(a->backing), "%s", img.backing_name);

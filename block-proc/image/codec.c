@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -94,6 +95,10 @@ int img_codec_unpack(struct img_codec *c, int kind, size_t in, size_t out)
     c->inflate.next_out = c->out;
     c->inflate.avail_out = (uInt)out;
     int r = inflate(&c->inflate, Z_FINISH);
+    if (kind == IMG_CODEC_ZLIB && r == Z_STREAM_END && c->inflate.avail_out) { /* the last, shorter one of a disk */
+        memset(c->inflate.next_out, 0, c->inflate.avail_out);
+        return 0;
+    }
     /* Z_BUF_ERROR: the sectors behind the stream are somebody else's, all output is there. */
     return (r == Z_STREAM_END || r == Z_BUF_ERROR) && c->inflate.avail_out == 0 ? 0 : -EIO;
 }

@@ -89,6 +89,11 @@ void img_buf_fill(const struct img_buf *b, size_t at, const void *src, size_t le
     buf_to_iov(b->iov, b->n, b->skip + at, src, len);
 }
 
+void img_buf_copy(const struct img_buf *b, void *dst, size_t len)
+{
+    iov_to_buf(b->iov, b->n, b->skip, dst, len);
+}
+
 struct img_buf img_buf_part(const struct img_buf *b, size_t from, size_t len)
 {
     return (struct img_buf){b->iov, b->n, b->skip + from, len};

@@ -61,6 +61,8 @@ bool img_file_hole(struct img_file *f, uint64_t off, uint64_t *len);
 struct img_buf img_buf_part(const struct img_buf *b, size_t from, size_t len);
 /* Copies len bytes to byte `at` of the buffer. */
 void img_buf_fill(const struct img_buf *b, size_t at, const void *src, size_t len);
+/* The first len bytes of the buffer. */
+void img_buf_copy(const struct img_buf *b, void *dst, size_t len);
 void img_buf_zero(const struct img_buf *b, size_t from);
 
 #endif

@@ -27,13 +27,29 @@ int img_open(struct img *img, const struct img_driver *drv, struct img_file *fil
         log_error("%s: images of the format '%s' can only be read", name, drv->name);
         return -EROFS;
     }
-    return drv->open(img, io);
+    int r = drv->open(img, io);
+    if (r < 0) {
+        img->opt.readonly = true; /* nothing is changed any more */
+        img_close(img, io);
+    }
+    return r;
+}
+
+int img_backing_set(struct img *img, struct img *below)
+{
+    int r = img->drv->backing_check && img->drv == below->drv ? img->drv->backing_check(img, below) : 0;
+    if (r == 0)
+        img->backing = below;
+    return r;
 }
 
 void img_close(struct img *img, struct img_io *io)
 {
     if (img->drv && img->drv->close)
         img->drv->close(img, io);
+    free(img->part);
+    img->part = NULL;
+    img->n_parts = 0;
     img->drv = NULL;
 }
 

@@ -73,6 +73,8 @@ struct img_driver {
     int (*check)(struct img *img, struct img_check *c, bool fix_leaks, bool fix_all, struct img_io *io);
     /* One whole cluster at off, compressed where that saves room. */
     int (*write_packed)(struct img *img, const uint8_t *data, uint64_t off, struct img_io *io);
+    /* Is this the backing image it was made on? 0 or -errno after one line. NULL: the format cannot tell. */
+    int (*backing_check)(const struct img *img, const struct img *below);
     /* All parts of the image (img->part) are open now. */
     int (*join)(struct img *img, struct img_io *io);
     bool no_info; /* qemu-img says no cluster size of it */
@@ -127,6 +129,8 @@ const struct img_driver *img_probe(struct img_file *f, const char *name, struct 
 /* Opens file as this format. name: for messages. 0, or -errno after logging why. */
 int img_open(struct img *img, const struct img_driver *drv, struct img_file *file, const char *name,
              const struct img_options *opt, struct img_io *io);
+/* `below` shows through where this image has nothing. 0, or -errno after logging why it cannot be the right one. */
+int img_backing_set(struct img *img, struct img *below);
 /* Leaves the image clean. The file stays open, the backing image is not touched. */
 void img_close(struct img *img, struct img_io *io);
 /* Buffers of a thread for this image and what is below it. 0 or -ENOMEM. */
@@ -156,6 +160,6 @@ void img_range_drop(struct img *img, struct img_range *r);
 /* Writes zeros as data, through the driver's write. */
 int img_write_zeros(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
 
-extern const struct img_driver img_raw, img_qcow2, img_vdi, img_vpc, img_parallels, img_qed, img_qcow1;
+extern const struct img_driver img_raw, img_qcow2, img_vdi, img_vpc, img_parallels, img_qed, img_qcow1, img_vmdk, img_vhdx;
 
 #endif

@@ -9,7 +9,8 @@
 #include "block-proc/image/image.h"
 #include "ipc/log.h"
 
-static const struct img_driver *const drivers[] = {&img_raw, &img_qcow2, &img_vdi, &img_vpc, &img_parallels, &img_qed, &img_qcow1};
+static const struct img_driver *const drivers[] = {&img_raw, &img_qcow2, &img_vdi, &img_vpc, &img_parallels, &img_qed, &img_qcow1, &img_vmdk,
+                                             &img_vhdx};
 
 static const struct {
     const char *name, *magic;

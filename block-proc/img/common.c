@@ -140,6 +140,29 @@ static int open_named(const struct tool_chain *c, const char *path, unsigned fla
     return opener_open(path, how);
 }
 
+/* The other files an image consists of. */
+static int parts_open(struct tool_chain *c, struct img *img, unsigned flags)
+{
+    unsigned how = (flags & TOOL_WRITE ? OPENER_WRITE : 0) | (flags & TOOL_DIRECT ? OPENER_DIRECT : 0);
+    struct img_file *files = calloc(img->n_parts, sizeof(*files));
+    char real[OPENER_PATH_MAX];
+    int r = files ? 0 : -ENOMEM;
+    for (unsigned i = 0; r == 0 && i < img->n_parts; i++) {
+        int fd = opener_open_member(c->path[c->n], img->part[i].name, how, real);
+        if (fd < 0)
+            return open_fail(img->part[i].name, fd);
+        (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+        if (lock(fd, img->part[i].name, flags) < 0)
+            return -1;
+        r = img_file_open(&files[i], fd, !(flags & TOOL_WRITE));
+        img->part[i].file = &files[i];
+    }
+    c->parts[c->n] = files;
+    if (r == 0)
+        r = img->drv->join(img, &c->io);
+    return r < 0 ? open_fail(img->name, r) : 0;
+}
+
 /* The next image of the chain. */
 static int open_one(struct tool_chain *c, const char *path, const char *fmt, unsigned flags)
 {
@@ -173,8 +196,10 @@ static int open_one(struct tool_chain *c, const char *path, const char *fmt, uns
     if (r < 0)
         return open_fail(path, r);
     snprintf(c->path[c->n], sizeof(c->path[0]), "%s", real);
+    if (img->n_parts && parts_open(c, img, flags) < 0)
+        return -1;
     if (c->n++)
-        c->img[c->n - 2].backing = img;
+        return img_backing_set(&c->img[c->n - 2], img) < 0 ? open_fail(c->img[c->n - 2].name, -EINVAL) : 0;
     return 0;
 }
 
@@ -212,8 +237,13 @@ int tool_open(struct tool_chain *c, const char *path, const char *fmt, unsigned 
 void tool_close(struct tool_chain *c)
 {
     for (unsigned i = 0; i < c->n; i++) {
+        unsigned parts = c->img[i].n_parts;
         img_close(&c->img[i], &c->io);
         close(c->file[i].fd);
+        for (unsigned k = 0; c->parts[i] && k < parts; k++)
+            close(c->parts[i][k].fd);
+        free(c->parts[i]);
+        c->parts[i] = NULL;
     }
     img_io_fini(&c->io);
     c->n = 0;

@@ -228,6 +228,8 @@ static int target_open(struct convert_args *a, const char *name)
     if (tool_open(&target, name, a->out_fmt, flags) < 0)
         return 1;
     target.file[0].unsafe = !a->cache || !strcmp(a->cache, "unsafe");
+    for (unsigned i = 0; i < target.img[0].n_parts; i++)
+        target.parts[0][i].unsafe = target.file[0].unsafe;
     if (target.img[0].size < source.img[0].size)
         return tool_fail("error while converting: the target is smaller than the source");
     return 0;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "block-proc/image/vmdk.h"
 #include "block-proc/img/img.h"
 #include "block-proc/img/opener.h"
 
@@ -31,6 +32,8 @@ static int backing_look(const char *file, struct tool_options *o, bool unsafe)
     tool_create_grant(file);
     if (tool_open(&c, path, o->backing_fmt, 0) < 0)
         return 1;
+    if (c.img[0].drv == &img_vmdk)
+        o->backing_cid = vmdk_cid(&c.img[0]);
     if (!o->has_size)
         o->size = c.img[0].size;
     o->has_size = true;

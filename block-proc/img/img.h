@@ -16,6 +16,7 @@ struct tool_chain { /* an image and what is below it; [0] is the image */
     unsigned n;
     struct img img[TOOL_CHAIN_MAX];
     struct img_file file[TOOL_CHAIN_MAX];
+    struct img_file *parts[TOOL_CHAIN_MAX]; /* of images of several files */
     char path[TOOL_CHAIN_MAX][TOOL_PATH_MAX]; /* what was opened */
     struct img_io io;
 };

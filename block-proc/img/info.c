@@ -7,14 +7,23 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "block-proc/image/vmdk.h"
 #include "block-proc/img/img.h"
 
 static struct tool_chain chain;
 
-static uint64_t disk_size(const struct img_file *f)
+static uint64_t file_size(const struct img_file *f)
 {
     struct stat st;
     return fstat(f->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+static uint64_t disk_size(const struct img *img)
+{
+    uint64_t size = file_size(img->file);
+    for (unsigned i = 0; i < img->n_parts; i++)
+        size += file_size(img->part[i].file);
+    return size;
 }
 
 static bool is_qcow2(const struct img *img)
@@ -25,6 +34,13 @@ static bool is_qcow2(const struct img *img)
 /* Does qemu-img say a cluster size, and whether the image is dirty? */
 static bool has_info(const struct img *img)
 {
+    if (img->drv == &img_vmdk) { /* sparse extents have clusters */
+        const struct vmdk *v = vmdk_about(img);
+        for (unsigned i = 0; i < v->n; i++)
+            if (v->extent[i].kind == VMDK_SPARSE)
+                return true;
+        return false;
+    }
     return img->drv != &img_raw && !img->drv->no_info && (img->cluster != IMG_SECTOR || is_qcow2(img));
 }
 
@@ -37,6 +53,54 @@ static const char *full_backing(const struct img *img, char buf[2 * IMG_NAME_MAX
     return buf;
 }
 
+static const char *extent_name(const struct img *img, const struct vmdk_extent *x)
+{
+    static char name[2 * IMG_NAME_MAX];
+    const char *slash = strrchr(img->name, '/');
+    if (x->part < 0)
+        return img->name;
+    snprintf(name, sizeof(name), "%.*s%s", slash ? (int)(slash - img->name + 1) : 0, img->name, img->part[x->part].name);
+    return name;
+}
+
+static void vmdk_human(const struct img *img)
+{
+    const struct vmdk *v = vmdk_about(img);
+    printf("Format specific information:\n    cid: %u\n    parent cid: %u\n    create type: %s\n    extents:\n", v->cid,
+           v->parent_cid, v->create_type);
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct vmdk_extent *x = &v->extent[i];
+        printf("        [%u]:\n%s            virtual size: %llu\n            filename: %s\n", i,
+               x->compressed ? "            compressed: true\n" : "", (unsigned long long)x->sectors * IMG_SECTOR,
+               extent_name(img, x));
+        if (x->kind == VMDK_SPARSE)
+            printf("            cluster size: %u\n", x->grain);
+        printf("            format: %s\n", x->type);
+    }
+}
+
+static void vmdk_json(const struct img *img, const char *in)
+{
+    const struct vmdk *v = vmdk_about(img);
+    printf(",\n%s    \"format-specific\": {\n%s        \"type\": \"vmdk\",\n%s        \"data\": {\n"
+           "%s            \"cid\": %u,\n%s            \"parent-cid\": %u,\n%s            \"create-type\": \"%s\",\n"
+           "%s            \"extents\": [\n", in, in, in, in, v->cid, in, v->parent_cid, in, v->create_type, in);
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct vmdk_extent *x = &v->extent[i];
+        printf("%s                {\n", in);
+        if (x->compressed)
+            printf("%s                    \"compressed\": true,\n", in);
+        printf("%s                    \"virtual-size\": %llu,\n%s                    \"filename\": ", in,
+               (unsigned long long)x->sectors * IMG_SECTOR, in);
+        tool_json_string(extent_name(img, x));
+        if (x->kind == VMDK_SPARSE)
+            printf(",\n%s                    \"cluster-size\": %u", in, x->grain);
+        printf(",\n%s                    \"format\": \"%s\"\n%s                }%s\n", in, x->type, in,
+               i + 1 < v->n ? "," : "");
+    }
+    printf("%s            ]\n%s        }\n%s    }", in, in, in);
+}
+
 static void info_human(unsigned at)
 {
     const struct img *img = &chain.img[at];
@@ -44,7 +108,7 @@ static void info_human(unsigned at)
     struct qcow2_about q = {0};
     printf("image: %s\nfile format: %s\nvirtual size: %s (%llu bytes)\ndisk size: %s\n", img->name,
            img->drv->name, tool_human(img->size, a), (unsigned long long)img->size,
-           tool_human(disk_size(img->file), b));
+           tool_human(disk_size(img), b));
     if (has_info(img))
         printf("cluster_size: %u\n", img->cluster);
     if (is_qcow2(img))
@@ -60,6 +124,8 @@ static void info_human(unsigned at)
     }
     if (img->backing_fmt[0])
         printf("backing file format: %s\n", img->backing_fmt);
+    if (img->drv == &img_vmdk)
+        vmdk_human(img);
     if (!is_qcow2(img))
         return;
     tool_snapshots_human(&chain, at);
@@ -115,7 +181,9 @@ static void info_json(unsigned at, const char *in)
     if (has_info(img))
         printf("%s    \"cluster-size\": %u,\n", in, img->cluster);
     json_text(in, "format", img->drv->name);
-    printf("%s    \"actual-size\": %llu", in, (unsigned long long)disk_size(img->file));
+    printf("%s    \"actual-size\": %llu", in, (unsigned long long)disk_size(img));
+    if (img->drv == &img_vmdk)
+        vmdk_json(img, in);
     if (is_qcow2(img)) {
         json_specific(img, in);
         qcow2_about(img, &q);

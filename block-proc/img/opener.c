@@ -23,7 +23,7 @@
 #define GRANTS_MAX 64
 #define OPENED_MAX 256
 
-enum op { OP_GRANT, OP_LOCK, OP_OPEN, OP_BELOW, OP_PART };
+enum op { OP_GRANT, OP_LOCK, OP_OPEN, OP_BELOW, OP_MEMBER, OP_PART };
 struct request {
     uint32_t op, flags, kind, number;
     char path[OPENER_PATH_MAX], name[OPENER_PATH_MAX]; /* path: granted, or the image that holds name */
@@ -77,7 +77,8 @@ static int serve_below(const struct request *q, struct reply *a)
     bool known = false;
     for (unsigned i = 0; i < n_opened; i++)
         known = known || !strcmp(opened[i], q->path);
-    if (!known || (q->flags & OPENER_WRITE && !granted(NULL, OPENER_BELOW)) || q->flags & OPENER_CREATE)
+    bool may = granted(NULL, OPENER_BELOW) || (q->op == OP_MEMBER && granted(q->path, OPENER_WRITE));
+    if (!known || (q->flags & OPENER_WRITE && !may) || q->flags & OPENER_CREATE)
         return -EACCES;
     int r = ipc_image_path(q->path, q->name, a->real, sizeof(a->real));
     return r < 0 ? r : ipc_image_open_path(q->path, a->real, how(q->flags));
@@ -119,6 +120,7 @@ static int serve_one(const struct request *q, struct reply *a)
     case OP_OPEN:
         return serve_open(q, a);
     case OP_BELOW:
+    case OP_MEMBER:
         return serve_below(q, a);
     case OP_PART:
         return serve_part(q, a);
@@ -259,6 +261,11 @@ int opener_open(const char *path, unsigned flags)
 int opener_open_below(const char *image, const char *name, unsigned flags, char *real)
 {
     return ask_for(OP_BELOW, image, name, flags, real);
+}
+
+int opener_open_member(const char *image, const char *name, unsigned flags, char *real)
+{
+    return ask_for(OP_MEMBER, image, name, flags, real);
 }
 
 int opener_part(const char *path, char kind, unsigned number, char *name)

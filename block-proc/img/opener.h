@@ -32,6 +32,8 @@ int opener_open(const char *path, unsigned flags);
 /* A name found in the image at `image`, itself opened through here. real: what was opened (OPENER_PATH_MAX).
  * -EPERM: the rule of ipc/imagepath.h forbids it. */
 int opener_open_below(const char *image, const char *name, unsigned flags, char *real);
+/* A file an image consists of: as below, and written where the image itself was granted so. */
+int opener_open_member(const char *image, const char *name, unsigned flags, char *real);
 /* A part of an image of several files that is being made: NAME-flat.EXT, NAME-s001.EXT or NAME-f001.EXT (kind 'F',
  * 's' or 'f'). The name without its directory goes to `name` (OPENER_PATH_MAX). */
 int opener_part(const char *path, char kind, unsigned number, char *name);
