@@ -208,7 +208,7 @@ static void task_faults(void)
     page(0, 1);
     rig.cpu->s->seg[ABI_TR].base = 0x800f00;
     ok(rig_run() == 14 && untouched(0x800f20, 3), "the old TSS cannot be written: #PF before the switch");
-    paged(g_task, g_task_end);
+    paged(g_call_task, g_call_task_end);
     memcpy(rig.ram + 0x900000, rig.ram + R32_GDT, 0x1000);
     page(0, 1);
     rig.cpu->s->gdtr.base = 0x800000;
@@ -216,7 +216,7 @@ static void task_faults(void)
         rig.ram[0x900000 + 8 * i + 5] |= 1; /* accessed, so that only the busy bit is a store */
     int v = rig_run();
     ok(v == 14 && same_u64("cr2", rig.cpu->s->cr2 & ~0x3full, 0x800000) && same_u64("error", rig32_stack(0), 3) &&
-           rig.cpu->s->seg[ABI_TR].selector == S_TSSA && rig_mem32(R32_TSSA + 0x34) == 0 &&
+           rig.cpu->s->seg[ABI_TR].selector == S_TSSA && !rig_mem32(R32_TSSA + 0x20) &&
            rig.ram[0x900000 + S_TSSA + 5] == 0x8b && rig.ram[0x900000 + S_TSSB + 5] == 0x89,
        "the busy bit cannot be written: #PF before the switch");
     paged(g_call_task, g_call_task_end);
@@ -224,7 +224,7 @@ static void task_faults(void)
     page(0, 1);
     v = rig_run();
     ok(v == 14 && same_u64("cr2", rig.cpu->s->cr2, 0x800f00) && same_u64("error", rig32_stack(0), 3) &&
-           rig.cpu->s->seg[ABI_TR].selector == S_TSSA,
+           rig.cpu->s->seg[ABI_TR].selector == S_TSSA && !rig_mem32(R32_TSSA + 0x20),
        "the back link cannot be written: #PF before the switch (%d)", v);
     paged(g_task, g_task_end);
     rig32_tss(R32_TSSB, 0x20, 0x801234);
