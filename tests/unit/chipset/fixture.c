@@ -48,11 +48,17 @@ static void on_a20(void *opaque, bool enabled)
 
 void fixture_init(struct fixture *f, unsigned present)
 {
+    fixture_init_smp(f, present, 1);
+}
+void fixture_init_smp(struct fixture *f, unsigned present, unsigned vcpus)
+{
     *f = (struct fixture){.event = -1, .now = 5 * SECOND};
     f->page = aligned_alloc(4096, sizeof(*f->page));
     CHECK(f->page);
     memset(f->page, 0, sizeof(*f->page));
-    f->page->vcpus = 1;
+    f->page->vcpus = vcpus;
+    for (unsigned i = 0; i < vcpus; i++)
+        f->page->run[i].apic_id = i;
     f->page->ram_below_4g = 3ull << 30;
     f->page->ram_above_4g = 5ull << 30;
     f->page->rtc_base_s = 1700000000; /* 2023-11-14 22:13:20 UTC, a Tuesday */

@@ -29,6 +29,7 @@ struct fixture {
 
 /* present: bit n = UART n exists. */
 void fixture_init(struct fixture *f, unsigned present);
+void fixture_init_smp(struct fixture *f, unsigned present, unsigned vcpus); /* APIC IDs 0, 1, ... */
 void fixture_fini(struct fixture *f);
 void advance(struct fixture *f, uint64_t ns); /* runs every timer that is due on the way */
 
