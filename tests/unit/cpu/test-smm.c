@@ -311,6 +311,65 @@ static void bad_areas(void)
     bad("an address in CR3 beyond the processor's", h_bad_cr3, h_bad_cr3_end);
 }
 
+/* INIT and start-up IPIs (APM volume 2, 10.3.3): straight into what the local APIC keeps, because INIT of a bootstrap
+ * processor by IPI starts the machine over. */
+static void startup(uint32_t what, uint32_t vector)
+{
+    struct abi_lapic *l = &rig.page->chipset.lapic[0];
+    l->sipi_vector = vector;
+    l->pending |= what;
+    rig.cpu->exit_request = 1;
+}
+GUEST(h_busy, ".code16; mov $100, %ecx; 1: loopl 1b; addr32 incl 0x28000; rsm");
+GUEST(s_start, ".code16; mov $0x2800, %ax; mov %ax, %ds; incl 4; mov %cs, %bx; " STOP16);
+static void init_waits(void)
+{
+    LOAD(g_wait);
+    HANDLER(h_busy);
+    rig_put(0x12000, s_start, (unsigned)(s_start_end - s_start));
+    smi();
+    startup(ABI_LAPIC_INIT | ABI_LAPIC_SIPI, 0x12);
+    rig.cpu->s->smm = 0;
+    struct abi_vcpu_state *s = rig.cpu->s;
+    s->wait_sipi = 0;
+    rig.cpu->pause_req = 0;
+    smm_enter(rig.cpu); /* the INIT comes while the handler runs */
+    cpu_state_save(rig.cpu);
+    int v = rig_run();
+    ok(mem(MARK, 4) == 1 && mem(MARK + 4, 4) == 1 && (uint16_t)rig_reg(RBX) == 0x1200 && !in_smm(),
+       "INIT and a start-up IPI in SMM wait for RSM (%d)", v);
+    LOAD(g_wait);
+    HANDLER(h_busy);
+    rig_put(0x12000, s_start, (unsigned)(s_start_end - s_start));
+    rig.cpu->s->wait_sipi = 1;
+    smi();
+    startup(ABI_LAPIC_INIT | ABI_LAPIC_SIPI, 0x12);
+    v = rig_run();
+    ok(mem(MARK, 4) == 1 && mem(MARK + 4, 4) == 1 && same_u64("cs", mem(AREA + 0x18, 8), 0x12000) &&
+           same_u64("rip", mem(AREA + 0x178, 8), 0),
+       "an SMI while a start-up IPI is waited for is taken after it, before the first instruction (%d)", v);
+}
+/* A handler that another processor's INIT does not disturb has its registers back; the PDPTEs are loaded again. */
+static void pae(void)
+{
+    LOAD32(g_wait32);
+    for (uint32_t i = 0; i < 16; i++) {
+        uint64_t pde = (uint64_t)i << 21 | 0x83;
+        rig_put(0x35000 + 8 * i, &pde, 8);
+    }
+    uint64_t pdpte = 0x35001;
+    rig_put(0x34000, &pdpte, 8);
+    struct abi_vcpu_state *s = rig.cpu->s;
+    s->cr4 = 0x20;
+    s->cr3 = 0x34000;
+    s->cr0 |= 0x80000000u;
+    s->pdpte[0] = pdpte;
+    s->pdpte[1] = s->pdpte[2] = s->pdpte[3] = 0;
+    cpu_state_load(rig.cpu);
+    round_trip("PAE paging");
+    ok(same_u64("pdpte", rig.cpu->s->pdpte[0], 0x35001), "... with its PDPTEs");
+}
+
 GUEST(g_rsm, "rsm");
 int main(void)
 {
@@ -327,5 +386,7 @@ int main(void)
     halted();
     smram();
     bad_areas();
+    init_waits();
+    pae();
     return ctest_done();
 }
