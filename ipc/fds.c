@@ -62,6 +62,7 @@ bool ipc_pidfd_wait(int pidfd, int timeout_ms)
     return poll(&p, 1, timeout_ms < 0 ? 0 : timeout_ms) > 0;
 }
 
+/* #syscalls:net-link fcntl */
 int ipc_fd_nonblock(int fd, bool on)
 {
     int flags = fcntl(fd, F_GETFL);

@@ -12,7 +12,9 @@
 
 #include "device-procs/runtime/devproc.h"
 #include "ipc/abi/codepage.h"
+#include "net-proc/backend/packet.h"
 #include "net-proc/backend/slirp.h"
+#include "net-proc/backend/stream.h"
 #include "net-proc/net-config.h"
 #include "net-proc/virtio-net.h"
 
@@ -68,9 +70,88 @@ static int card_start(struct net_proc *n, const Ctl__Boot *boot, const int *fds,
     return r;
 }
 
+/* ---- back ends
+ * --------------------------------------------------------------------------------- */
+
+static void stream_peer(void *opaque, bool connected)
+{
+    struct net_proc *n = opaque;
+
+    devproc_event(n->proc, connected ? "NETDEV_STREAM_CONNECTED" : "NETDEV_STREAM_DISCONNECTED", "%s",
+                  n->proc->id);
+}
+
+static struct net_stream_state *state_map(int fd)
+{
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) || st.st_size < (off_t)sizeof(struct net_stream_state))
+        return NULL;
+    void *p = mmap(NULL, sizeof(struct net_stream_state), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static bool null_input(void *opaque, const uint8_t *frame, size_t len, const net_todo *todo)
+{
+    (void)opaque, (void)frame, (void)len, (void)todo;
+    return true;
+}
+
+struct net_fds { /* of the BOOT message, -1: not given */
+    int link, listen, state;
+};
+
+static int backend_open(struct net_proc *n, const struct net_fds *f, char *err, size_t errlen)
+{
+    struct ipc_loop *l = &n->proc->loop;
+    struct net_sink sink = net_dev_sink(n->dev);
+    struct net_packet_config packet = {f->link, n->cfg.kind == NET_TAP, n->cfg.mac, n->cfg.send_to,
+                                       n->cfg.send_to_len};
+    struct net_stream_config stream = {f->link, f->listen, state_map(f->state), stream_peer, n};
+
+    switch (n->cfg.kind) {
+    case NET_TAP:
+    case NET_DGRAM:
+        return net_packet_open(&n->be, l, &packet, &sink, err, errlen);
+    case NET_STREAM:
+        return net_stream_open(&n->be, l, &stream, &sink, err, errlen);
+    case NET_NULL:
+        n->be = (struct net_backend){.can = NET_CAN_FINISH, .input = null_input};
+        return 0;
+    default:
+        return net_slirp_open(&n->be, l, &n->cfg, &sink, err, errlen);
+    }
+}
+
+/* A back end that only has descriptors it was given gets a filter without a way to others. */
+static int backend_start(struct net_proc *n, const struct net_fds *f)
+{
+    char err[256];
+    bool needs_fd = n->cfg.kind != NET_USER && n->cfg.kind != NET_NULL;
+
+    if (needs_fd && f->link < 0 && (n->cfg.kind != NET_STREAM || f->listen < 0)) {
+        log_error("BOOT without the network descriptor");
+        return -EINVAL;
+    }
+    if (n->cfg.kind != NET_USER)
+        n->proc->sbx = SBX_NET_LINK;
+    int r = backend_open(n, f, err, sizeof err);
+    if (!r) {
+        net_dev_attach(n->dev, &n->be);
+        return 0;
+    }
+    if (!strncmp(err, "hostfwd", 7))
+        devproc_event(n->proc, "NET_HOSTFWD_FAILED", "%s", err);
+    log_error("%s", err);
+    return r;
+}
+
 static int net_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsigned nfds)
 {
     struct net_proc *n = p->opaque;
+    const struct net_fds f = {devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_NETDEV, 0),
+                              devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_NETDEV, 1),
+                              devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_STATE, 0)};
     char err[256];
 
     n->proc = p;
@@ -86,23 +167,16 @@ static int net_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds, u
     n->dev = net_dev_create(&p->loop, &n->cfg);
     if (!n->dev)
         return -ENOMEM;
-    struct net_sink sink = net_dev_sink(n->dev);
-    r = net_slirp_open(&n->be, &p->loop, &n->cfg, &sink, err, sizeof err);
-    if (r) {
-        if (!strncmp(err, "hostfwd", 7))
-            devproc_event(p, "NET_HOSTFWD_FAILED", "%s", err);
-        log_error("%s", err);
-        return r;
-    }
-    net_dev_attach(n->dev, &n->be);
-    return card_start(n, boot, fds, nfds);
+    r = backend_start(n, &f);
+    return r ? r : card_start(n, boot, fds, nfds);
 }
 
 static int info_answer(struct net_proc *n, const Ctl__InfoRequest *req)
 {
     Ctl__InfoReply reply = CTL__INFO_REPLY__INIT;
 
-    if (!strcmp(req->what, "usernet"))
+    n->text[0] = 0;
+    if (!strcmp(req->what, "usernet") && n->be.info)
         n->be.info(n->be.opaque, n->text, sizeof n->text);
     else if (!strcmp(req->what, "stats"))
         net_dev_info(n->dev, n->text, sizeof n->text);

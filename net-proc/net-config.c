@@ -271,29 +271,62 @@ static int card_parse(struct net_config *c, const Ctl__NetConfig *in, const stru
     return 0;
 }
 
+static int kind_parse(struct net_config *c, const Ctl__NetConfig *in, const struct complaint *e)
+{
+    static const char *names[NET_KINDS] = {"user", "tap", "dgram", "stream", "null"};
+
+    for (unsigned i = 0; i < NET_KINDS; i++) {
+        if (!strcmp(in->backend, names[i])) {
+            c->kind = (enum net_kind)i;
+            return 0;
+        }
+    }
+    return complain(e, "network back end '%s' is not built", in->backend);
+}
+
+static int send_to_parse(struct net_config *c, const Ctl__NetConfig *in, const struct complaint *e)
+{
+    if (!in->has_send_to)
+        return 0;
+    if (in->send_to.len < sizeof(sa_family_t) || in->send_to.len > sizeof(c->send_to))
+        return complain(e, "an address of %zu bytes", in->send_to.len);
+    memcpy(&c->send_to, in->send_to.data, in->send_to.len);
+    c->send_to_len = (socklen_t)in->send_to.len;
+    return 0;
+}
+
+static int user_parse(struct net_config *c, const Ctl__NetConfig *in, const struct complaint *e)
+{
+    if (given(in->tftp))
+        return complain(e, "tftp=%s: not available, the network process sees no files", in->tftp);
+    c->restricted = in->has_restricted && in->restricted;
+    c->ipv4 = !in->has_ipv4 || in->ipv4;
+    c->ipv6 = !in->has_ipv6 || in->ipv6;
+    if (!c->ipv4 && !c->ipv6)
+        return complain(e, "ipv4=off,ipv6=off: nothing is left of the network");
+    int r = ipv4_parse(c, in, e);
+    if (!r)
+        r = ipv6_parse(c, in, e);
+    if (!r)
+        r = names_parse(c, in, e);
+    for (unsigned i = 0; !r && i < in->n_hostfwd; i++)
+        r = hostfwd_parse(c, in->hostfwd[i], e);
+    host_dns_parse(c, in);
+    return r;
+}
+
 int net_config_parse(struct net_config *c, const Ctl__NetConfig *in, char *err, size_t errlen)
 {
     struct complaint e = {err, errlen};
 
     memset(c, 0, sizeof *c);
-    if (strcmp(in->backend, "user"))
-        return complain(&e, "network back end '%s' is not built", in->backend);
-    if (given(in->tftp))
-        return complain(&e, "tftp=%s: not available, the network process sees no files", in->tftp);
-    c->restricted = in->has_restricted && in->restricted;
-    c->ipv4 = !in->has_ipv4 || in->ipv4;
-    c->ipv6 = !in->has_ipv6 || in->ipv6;
-    if (!c->ipv4 && !c->ipv6)
-        return complain(&e, "ipv4=off,ipv6=off: nothing is left of the network");
-    int r = card_parse(c, in, &e);
+    c->announce = in->has_announce && in->announce;
+    int r = kind_parse(c, in, &e);
     if (!r)
-        r = ipv4_parse(c, in, &e);
-    if (!r)
-        r = ipv6_parse(c, in, &e);
-    if (!r)
-        r = names_parse(c, in, &e);
-    for (unsigned i = 0; !r && i < in->n_hostfwd; i++)
-        r = hostfwd_parse(c, in->hostfwd[i], &e);
-    host_dns_parse(c, in);
+        r = card_parse(c, in, &e);
+    if (!r && c->kind == NET_USER)
+        r = user_parse(c, in, &e);
+    if (!r && c->kind == NET_DGRAM)
+        r = send_to_parse(c, in, &e);
     return r;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include "ipc/proto/control.pb-c.h"
 
 #define NET_FWD_MAX       32
@@ -28,7 +29,13 @@ struct net_hostfwd {
     } host, guest;
 };
 
+enum net_kind { NET_USER, NET_TAP, NET_DGRAM, NET_STREAM, NET_NULL, NET_KINDS };
+
 struct net_config {
+    enum net_kind kind;
+    bool announce;
+    struct sockaddr_storage send_to; /* NET_DGRAM that is not connected */
+    socklen_t send_to_len;
     uint8_t mac[6];
     uint16_t mtu; /* 0: not configured */
     bool link_down, restricted, ipv4, ipv6;

@@ -26,11 +26,11 @@ static uint32_t length_load(const struct rx_backlog *b, uint32_t at)
     return len;
 }
 
-bool rx_backlog_put(struct rx_backlog *b, const uint8_t *frame, size_t len)
+bool rx_backlog_put(struct rx_backlog *b, const void *hdr, size_t hdr_len, const uint8_t *frame, size_t len)
 {
-    uint32_t need = record_size(len);
+    uint32_t need = record_size(hdr_len + len);
 
-    if (len > RX_BACKLOG_BYTES / 2)
+    if (hdr_len + len > RX_BACKLOG_BYTES / 2)
         return false;
     if (b->used == 0)
         b->head = b->tail = 0;
@@ -47,8 +47,9 @@ bool rx_backlog_put(struct rx_backlog *b, const uint8_t *frame, size_t len)
     } else if (need + 8 > b->tail - b->head) {
         return false;
     }
-    length_store(b, b->head, (uint32_t)len);
-    memcpy(b->mem + b->head + 4, frame, len);
+    length_store(b, b->head, (uint32_t)(hdr_len + len));
+    memcpy(b->mem + b->head + 4, hdr, hdr_len);
+    memcpy(b->mem + b->head + 4 + hdr_len, frame, len);
     b->head += need;
     b->used += need;
     return true;

@@ -21,8 +21,9 @@ struct rx_backlog {
     uint8_t mem[RX_BACKLOG_BYTES] __attribute__((aligned(8)));
 };
 
-bool rx_backlog_put(struct rx_backlog *b, const uint8_t *frame, size_t len); /* false: full */
-/* Oldest frame, or NULL; valid until drop or put. */
+/* A frame behind its header (hdr_len bytes, may be 0). false: full. */
+bool rx_backlog_put(struct rx_backlog *b, const void *hdr, size_t hdr_len, const uint8_t *frame, size_t len);
+/* Oldest record, header and frame, or NULL; valid until drop or put. */
 const uint8_t *rx_backlog_peek(struct rx_backlog *b, size_t *len);
 void rx_backlog_drop(struct rx_backlog *b); /* the one peek showed */
 void rx_backlog_clear(struct rx_backlog *b);

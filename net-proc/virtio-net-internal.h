@@ -29,8 +29,11 @@ struct net_rx { /* receive queue: device -> guest */
 struct net_tx { /* transmit queue: guest -> device */
     struct vq *vq;
     struct ipc_timer again; /* the ring was still full after one turn */
+    bool pending; /* frame waits for room in the back end: nothing more is taken from the ring */
+    size_t len;
+    net_todo todo;
     struct vq_elem elem;
-    uint8_t frame[NET_HDR_MAX + NET_FRAME_MAX];
+    uint8_t frame[NET_FRAME_MAX], segment[NET_FRAME_MAX];
 };
 struct net_stats {
     uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped;
@@ -60,7 +63,7 @@ static inline bool net_dev_has(const struct net_dev *d, unsigned bit)
 void net_rx_start(struct net_dev *d, struct vq *vq);
 void net_rx_stop(struct net_dev *d);
 void net_rx_kick(struct net_dev *d);
-void net_rx_frame(struct net_dev *d, const uint8_t *frame, size_t len);
+void net_rx_frame(struct net_dev *d, const uint8_t *frame, size_t len, const net_todo *todo);
 void net_rx_flush(struct net_dev *d);
 
 /* virtio-net-tx.c */
@@ -68,5 +71,6 @@ int net_tx_init(struct net_dev *d);
 void net_tx_start(struct net_dev *d, struct vq *vq);
 void net_tx_stop(struct net_dev *d);
 void net_tx_run(struct net_dev *d);
+void net_tx_room(struct net_dev *d); /* the back end has room again */
 
 #endif

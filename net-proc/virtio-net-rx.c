@@ -57,24 +57,13 @@ static enum rx_result chains_gather(struct net_dev *d, size_t need, unsigned *co
     return RX_DROP;
 }
 
-/* The back end's checksums are right, and the guest need not sum again; but only where the frame
- * appears at once: a process that dies between two chains of one frame leaves a torn one, which
- * only the checksum can tell. */
-static bool checksum_vouched(const struct net_dev *d, const uint8_t *frame, unsigned chains)
-{
-    uint16_t type = (uint16_t)(frame[12] << 8 | frame[13]);
-    return d->guest_csum && chains == 1 && (type == 0x0800 || type == 0x86dd);
-}
-
-static void chains_fill(struct net_dev *d, const uint8_t *frame, size_t len, unsigned count)
+static void chains_fill(struct net_dev *d, const uint8_t *frame, size_t len, const net_todo *todo,
+                        unsigned count)
 {
     struct net_rx *rx = &d->rx;
-    struct virtio_net_hdr_v1 hdr = {0};
-    uint32_t written[NET_RX_CHAINS];
+    struct virtio_net_hdr_v1 hdr = *todo;
     size_t done = 0;
 
-    if (checksum_vouched(d, frame, count))
-        hdr.flags = VIRTIO_NET_HDR_F_DATA_VALID;
     hdr.num_buffers = htole16((uint16_t)count);
     for (unsigned i = 0; i < count; i++) {
         const struct vq_elem *e = held_at(rx, i);
@@ -83,22 +72,21 @@ static void chains_fill(struct net_dev *d, const uint8_t *frame, size_t len, uns
             off = buf_to_iov(e->iov + e->n_out, e->n_in, 0, &hdr, d->hdr_len);
         size_t n = buf_to_iov(e->iov + e->n_out, e->n_in, off, frame + done, len - done);
         done += n;
-        written[i] = (uint32_t)(off + n);
+        (i + 1 < count ? vq_push_part : vq_push)(rx->vq, e, (uint32_t)(off + n));
     }
-    for (unsigned i = 0; i < count; i++)
-        vq_push(rx->vq, held_at(rx, i), written[i]);
     rx->first = (rx->first + count) % NET_RX_CHAINS;
     rx->n_held -= count;
     rx->notify = true;
 }
 
-static enum rx_result frame_deliver(struct net_dev *d, const uint8_t *frame, size_t len)
+static enum rx_result frame_deliver(struct net_dev *d, const uint8_t *frame, size_t len,
+                                    const net_todo *todo)
 {
     unsigned count;
     enum rx_result r = chains_gather(d, d->hdr_len + len, &count);
 
     if (r == RX_DONE) {
-        chains_fill(d, frame, len, count);
+        chains_fill(d, frame, len, todo, count);
         d->stats.rx_frames++;
         d->stats.rx_bytes += len;
     } else if (r == RX_DROP) {
@@ -116,16 +104,17 @@ static void kicks_want(struct net_rx *rx, bool want)
 }
 
 /* Delivers a frame, closing the race with a driver that adds buffers while kicks are still off. */
-static enum rx_result frame_try(struct net_dev *d, const uint8_t *frame, size_t len)
+static enum rx_result frame_try(struct net_dev *d, const uint8_t *frame, size_t len,
+                                const net_todo *todo)
 {
-    enum rx_result r = frame_deliver(d, frame, len);
+    enum rx_result r = frame_deliver(d, frame, len, todo);
 
     if (r != RX_WAIT || d->rx.kicks_wanted)
         return r;
     kicks_want(&d->rx, true);
     if (vq_empty(d->rx.vq))
         return RX_WAIT;
-    return frame_deliver(d, frame, len);
+    return frame_deliver(d, frame, len, todo);
 }
 
 static void back_end_hold(struct net_dev *d)
@@ -142,11 +131,13 @@ static void back_end_hold(struct net_dev *d)
 static void backlog_drain(struct net_dev *d)
 {
     struct net_rx *rx = &d->rx;
-    const uint8_t *frame;
+    const uint8_t *record;
     size_t len;
 
-    while (rx->vq && (frame = rx_backlog_peek(&rx->backlog, &len)) != NULL) {
-        if (frame_try(d, frame, len) == RX_WAIT)
+    while (rx->vq && (record = rx_backlog_peek(&rx->backlog, &len)) != NULL) {
+        net_todo todo;
+        memcpy(&todo, record, sizeof(todo));
+        if (frame_try(d, record + sizeof(todo), len - sizeof(todo), &todo) == RX_WAIT)
             break;
         rx_backlog_drop(&rx->backlog);
     }
@@ -155,7 +146,40 @@ static void backlog_drain(struct net_dev *d)
     back_end_hold(d);
 }
 
-void net_rx_frame(struct net_dev *d, const uint8_t *frame, size_t len)
+/* What the driver agreed to take undone (virtio 1.2, 5.1.6.4.1). A frame that needs more is not for
+ * it: the back end was told, and this is one from before. */
+static bool todo_acceptable(const struct net_dev *d, const net_todo *todo)
+{
+    switch (todo->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+    case VIRTIO_NET_HDR_GSO_NONE:
+        return !(todo->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || d->guest_csum;
+    case VIRTIO_NET_HDR_GSO_TCPV4:
+        return net_dev_has(d, VIRTIO_NET_F_GUEST_TSO4);
+    case VIRTIO_NET_HDR_GSO_TCPV6:
+        return net_dev_has(d, VIRTIO_NET_F_GUEST_TSO6);
+    default:
+        return false;
+    }
+}
+
+/* A back end whose checksums are right says so with NULL, and the guest need not sum again. */
+static net_todo todo_of(const struct net_dev *d, const uint8_t *frame, const net_todo *given)
+{
+    net_todo todo = {0};
+    uint16_t type = (uint16_t)(frame[12] << 8 | frame[13]);
+
+    if (given) {
+        todo = *given;
+        todo.flags &= d->guest_csum ? VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID
+                                    : VIRTIO_NET_HDR_F_NEEDS_CSUM;
+        return todo;
+    }
+    if (d->guest_csum && (type == 0x0800 || type == 0x86dd))
+        todo.flags = VIRTIO_NET_HDR_F_DATA_VALID;
+    return todo;
+}
+
+void net_rx_frame(struct net_dev *d, const uint8_t *frame, size_t len, const net_todo *given)
 {
     struct net_rx *rx = &d->rx;
 
@@ -163,9 +187,14 @@ void net_rx_frame(struct net_dev *d, const uint8_t *frame, size_t len)
         d->stats.rx_dropped++;
         return;
     }
-    if (rx_backlog_empty(&rx->backlog) && frame_try(d, frame, len) != RX_WAIT)
+    net_todo todo = todo_of(d, frame, given);
+    if (!todo_acceptable(d, &todo)) {
+        d->stats.rx_dropped++;
         return;
-    if (!rx_backlog_put(&rx->backlog, frame, len))
+    }
+    if (rx_backlog_empty(&rx->backlog) && frame_try(d, frame, len, &todo) != RX_WAIT)
+        return;
+    if (!rx_backlog_put(&rx->backlog, &todo, sizeof(todo), frame, len))
         d->stats.rx_dropped++;
     back_end_hold(d);
 }

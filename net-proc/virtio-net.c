@@ -20,7 +20,8 @@ enum { NET_QUEUE_RX, NET_QUEUE_TX, NET_QUEUES }; /* virtio 1.2, 5.1.2 */
 #define NET_FEATURES                                                                               \
     (BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_MRG_RXBUF) |              \
      BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) |         \
-     BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |   \
+     BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_GUEST_TSO4) |    \
+     BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |   \
      BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_IN_ORDER))
 
 static int config_get(void *opaque, uint32_t off, uint32_t size, uint8_t *out)
@@ -54,6 +55,8 @@ static void features_set(void *opaque, uint64_t features)
     d->mergeable = net_dev_has(d, VIRTIO_NET_F_MRG_RXBUF);
     d->guest_csum = net_dev_has(d, VIRTIO_NET_F_GUEST_CSUM);
     bool wide = d->mergeable || net_dev_has(d, VIRTIO_F_VERSION_1);
+    if (d->be.features)
+        d->be.features(d->be.opaque, features);
     d->hdr_len = wide ? sizeof(struct virtio_net_hdr_v1) : sizeof(struct virtio_net_hdr);
 }
 
@@ -143,11 +146,18 @@ int net_dev_connect(struct net_dev *d, int vu_fd, struct abi_codepage *codepage,
 void net_dev_attach(struct net_dev *d, const struct net_backend *be)
 {
     d->be = *be;
+    if (d->be.features)
+        d->be.features(d->be.opaque, d->features);
 }
 
-static void sink_frame(void *opaque, const uint8_t *frame, size_t len)
+static void sink_frame(void *opaque, const uint8_t *frame, size_t len, const net_todo *todo)
 {
-    net_rx_frame(opaque, frame, len);
+    net_rx_frame(opaque, frame, len, todo);
+}
+
+static void sink_room(void *opaque)
+{
+    net_tx_room(opaque);
 }
 
 static void sink_done(void *opaque)
@@ -157,7 +167,8 @@ static void sink_done(void *opaque)
 
 struct net_sink net_dev_sink(struct net_dev *d)
 {
-    return (struct net_sink){.opaque = d, .frame = sink_frame, .frames_done = sink_done};
+    return (struct net_sink){.opaque = d, .frame = sink_frame, .frames_done = sink_done,
+                             .room = sink_room};
 }
 
 void net_dev_link_set(struct net_dev *d, bool up)

@@ -20,10 +20,15 @@
 
 #define FILTER(name) {.len = sizeof(name) / sizeof(name[0]), .filter = (struct sock_filter *)name}
 static const struct sock_fprog filters[SBX_ROLES] = {
-    [SBX_VMM] = FILTER(bpf_vmm),     [SBX_SPAWNER] = FILTER(bpf_spawner),
-    [SBX_CPU_WORKER] = FILTER(bpf_cpu_worker), [SBX_BLOCK] = FILTER(bpf_block),
-    [SBX_NET] = FILTER(bpf_net),     [SBX_UI] = FILTER(bpf_ui),
-    [SBX_CLERK] = FILTER(bpf_clerk), [SBX_IMG] = FILTER(bpf_img),
+    [SBX_VMM] = FILTER(bpf_vmm),
+    [SBX_SPAWNER] = FILTER(bpf_spawner),
+    [SBX_CPU_WORKER] = FILTER(bpf_cpu_worker),
+    [SBX_BLOCK] = FILTER(bpf_block),
+    [SBX_NET] = FILTER(bpf_net),
+    [SBX_NET_LINK] = FILTER(bpf_net_link),
+    [SBX_UI] = FILTER(bpf_ui),
+    [SBX_IMG] = FILTER(bpf_img),
+    [SBX_CLERK] = FILTER(bpf_clerk),
 };
 
 const char *sbx_syscall_name(long nr)

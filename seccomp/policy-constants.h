@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/if_tun.h>
 #include <linux/sched.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -32,6 +33,7 @@ static const struct {
     C(AF_UNIX), C(AF_INET), C(AF_INET6), C(SOCK_STREAM), C(SOCK_DGRAM),
     C(F_OFD_SETLK), C(F_OFD_SETLKW), C(F_OFD_GETLK), C(F_GETFL), C(F_SETFL), C(F_GETFD), C(F_SETFD),
     C(F_GET_SEALS), C(F_ADD_SEALS), C(F_DUPFD_CLOEXEC),
+    C(TUNSETOFFLOAD), C(TUNSETVNETHDRSZ), C(TUNSETVNETLE),
     C(FIONREAD), C(FIONBIO), C(TCGETS), C(TCSETS), C(TCSETSW), C(TCSETSF), C(TIOCGWINSZ), C(TCSBRK), C(TCFLSH),
     C(TIOCGPTN), C(TIOCSPTLCK), C(BLKGETSIZE64), C(BLKSSZGET), C(BLKDISCARD), C(BLKZEROOUT),
     C(FS_IOC_GETFLAGS), C(FS_IOC_SETFLAGS),

@@ -10,8 +10,13 @@
 #include <time.h>
 
 static const char *const role_names[SBX_ROLES] = {
-    [SBX_VMM] = "vmm",     [SBX_SPAWNER] = "spawner", [SBX_CPU_WORKER] = "cpu-worker",
-    [SBX_BLOCK] = "block", [SBX_NET] = "net",         [SBX_UI] = "ui",
+    [SBX_VMM] = "vmm",
+    [SBX_SPAWNER] = "spawner",
+    [SBX_CPU_WORKER] = "cpu-worker",
+    [SBX_BLOCK] = "block",
+    [SBX_NET] = "net",
+    [SBX_NET_LINK] = "net-link",
+    [SBX_UI] = "ui",
     [SBX_IMG] = "img",
     [SBX_CLERK] = "clerk",
 };

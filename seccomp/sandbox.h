@@ -9,7 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum sbx_role { SBX_VMM, SBX_SPAWNER, SBX_CPU_WORKER, SBX_BLOCK, SBX_NET, SBX_UI, SBX_IMG, SBX_CLERK, SBX_ROLES };
+enum sbx_role {
+    SBX_VMM,
+    SBX_SPAWNER,
+    SBX_CPU_WORKER,
+    SBX_BLOCK,
+    SBX_NET,
+    SBX_NET_LINK,
+    SBX_UI,
+    SBX_IMG,
+    SBX_CLERK,
+    SBX_ROLES
+};
 enum sbx_mode { SBX_REQUIRE, SBX_REDUCED, SBX_OFF }; /* same values as enum spawn_sandbox */
 
 const char *sbx_role_name(enum sbx_role role);

@@ -295,6 +295,17 @@ void vq_push(struct vq *vq, const struct vq_elem *e, uint32_t written)
     vq_push_iov(vq, e->head, &e->iov[e->n_out], e->n_in, written);
 }
 
+void vq_push_part(struct vq *vq, const struct vq_elem *e, uint32_t written)
+{
+    if (!vq->live || !vq->desc || vq->journal || e->head >= vq->num || !vq->busy[e->head])
+        return;
+    mark_written(vq, &e->iov[e->n_out], e->n_in, written);
+    vq->busy[e->head] = false;
+    vq->outstanding--;
+    vq->used->ring[vq->used_idx & (vq->num - 1)] = (struct vring_used_elem_s){e->head, written};
+    vq->used_idx++;
+}
+
 /* virtio 1.2 section 2.7.7.2. */
 static bool call_wanted(struct vq *vq)
 {

@@ -35,6 +35,9 @@ int vq_pop(struct vq *vq, struct vq_elem *e);
 /* Completes a chain: DMA coherence check over the first `written` bytes of its writable part, used
  * element, journal. Does not notify. */
 void vq_push(struct vq *vq, const struct vq_elem *e, uint32_t written);
+/* As vq_push, but the driver sees it only together with the next vq_push: the parts of one frame appear
+ * at once, or, if this process dies, not at all. For queues without a journal. */
+void vq_push_part(struct vq *vq, const struct vq_elem *e, uint32_t written);
 /* Same for callers that do not keep the whole element (asynchronous back ends): iov/n_in describe the
  * writable part. */
 void vq_push_iov(struct vq *vq, uint16_t head, const struct iovec *in, unsigned n_in,

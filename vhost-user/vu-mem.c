@@ -53,7 +53,8 @@ static int map_region(struct vu_region *r, int fd)
 }
 
 /* #syscalls:block lseek mmap munmap close
- * #syscalls:net lseek mmap munmap close */
+ * #syscalls:net lseek mmap munmap close
+ * #syscalls:net-link lseek mmap munmap close */
 int vu_mem_add(struct vu_mem *m, uint64_t gpa, uint64_t size, uint64_t uva, uint64_t mmap_off, int fd)
 {
     struct vu_region r = {.gpa = gpa, .size = size, .uva = uva, .mmap_off = mmap_off};

@@ -191,7 +191,7 @@ static int devproc_lock(struct devproc *p, uint32_t stages)
     int err;
 
     sbx_stage4_setup();
-    err = sbx_stage5_lock(p->ops->sbx, p->sandbox, &step);
+    err = sbx_stage5_lock(p->sbx, p->sandbox, &step);
     if (err < 0) {
         log_error("sandbox stage 5, %s: %s", step, strerror(-err));
         return DEVPROC_EXIT_SANDBOX;
@@ -235,6 +235,7 @@ int devproc_main(int argc, char **argv, const struct devproc_ops *ops, void *opa
     }
     (void)prctl(PR_SET_NAME, ops->program, 0, 0, 0); /* exec by descriptor left a number there */
     p->ops = ops;
+    p->sbx = ops->sbx;
     p->opaque = opaque;
     ipc_log_init(ipc_fd_is_socket(CTL_LOG_FD, AF_UNIX, SOCK_SEQPACKET) ? CTL_LOG_FD : -1, ops->program);
     status = sbx_stage3_finish(&stages);

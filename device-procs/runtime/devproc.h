@@ -20,6 +20,7 @@ struct devproc {
     const struct devproc_ops *ops;
     void *opaque;
     enum sbx_mode sandbox;
+    enum sbx_role sbx; /* ops->sbx; setup may choose a narrower one of the same program */
     char id[64];
 };
 struct devproc_ops {

@@ -124,7 +124,7 @@ static ssize_t send_packet_cb(const void *buf, size_t len, void *opaque)
 {
     struct net_slirp *s = opaque;
 
-    s->sink.frame(s->sink.opaque, buf, len);
+    s->sink.frame(s->sink.opaque, buf, len, NULL);
     return (ssize_t)len;
 }
 
@@ -236,15 +236,18 @@ static void glib_log_cb(const gchar *domain, GLogLevelFlags level, const gchar *
 /* ---- the back end's interface
  * --------------------------------------------------------------------- */
 
-static void slirp_be_input(void *opaque, const uint8_t *frame, size_t len)
+static bool slirp_be_input(void *opaque, const uint8_t *frame, size_t len, const net_todo *todo)
 {
     struct net_slirp *s = opaque;
+
+    (void)todo; /* a long TCP segment has a correct IP length, and the stack, which ends TCP, takes it whole */
 
     /* The stack takes the time only in its turns; after a sleep its idea of "now" may be hours old,
      * and a new UDP flow would be born expired. */
     if (ipc_now_ns() - s->last_turn > 100000000u)
         stack_turn(s, nothing_ready_cb);
     slirp_input(s->slirp, frame, (int)len);
+    return true;
 }
 
 /* A turn also sends what waited for the guest's answer to an ARP request: taking in the answer
@@ -385,6 +388,7 @@ int net_slirp_open(struct net_backend *be, struct ipc_loop *l, const struct net_
     }
     *be = (struct net_backend){
         .opaque = s,
+        .can = NET_CAN_SEGMENT,
         .input = slirp_be_input,
         .input_done = slirp_be_input_done,
         .hold = slirp_be_hold,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers and ports on the host's loopback for network tests. Everything listens on 127.0.0.1 only."""
+"""Servers and ports on the host's loopback for network tests. Everything listens on 127.0.0.1 unless told otherwise."""
 import functools
 import http.server
 import os
@@ -59,9 +59,9 @@ class _HttpServer(http.server.ThreadingHTTPServer):
 class Web:
     """A directory served by HTTP."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, address="127.0.0.1"):
         self.directory = directory
-        self.server = _HttpServer(("127.0.0.1", 0),
+        self.server = _HttpServer((address, 0),
                                   functools.partial(_Handler, directory=directory))
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

@@ -10,12 +10,12 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CHILDREN = ["cpu-worker", "block", "net", "ui"]
+CHILDREN = ["cpu-worker", "block", "net", "net-link", "ui"]
 GROUPS = {"child": CHILDREN, "all": CHILDREN + ["vmm"]}
 MAX = 40
 TAG = re.compile(r"#syscalls:([\w-]+)\s+([a-z0-9_ ]+)")
 # Linked into these programs only, so that a tag for all children means these.
-PARTIAL = {"vhost-user": ["block", "net"]}
+PARTIAL = {"vhost-user": ["block", "net", "net-link"]}
 
 
 def tags():

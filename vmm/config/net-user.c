@@ -283,6 +283,33 @@ int user_finish(struct parse *c, struct user_net *u)
     if (u->prefix6[0])
         snprintf(u->n.ipv6_net, sizeof(u->n.ipv6_net), "%.45s/%u", u->prefix6,
                  u->prefix6_len ? u->prefix6_len : 64);
-    strcpy(u->n.backend, "user");
     return check_addresses(c, &u->n);
 }
+
+#define USER_STR(f, n) .kind = KEY_STR, .off = offsetof(struct user_net, f), .size = n
+const struct opt_key user_net_keys[] = {
+    {"id", KEY_FN, .fn = user_id},
+    {"ipv4", KEY_FN, .fn = user_ip},
+    {"ipv6", KEY_FN, .fn = user_ip},
+    {"net", KEY_FN, .fn = user_net4},
+    {"host", KEY_FN, .fn = user_addr4},
+    {"dhcpstart", KEY_FN, .fn = user_addr4},
+    {"dns", KEY_FN, .fn = user_addr4},
+    {"ipv6-net", KEY_FN, .fn = user_net6},
+    {"ipv6-prefix", KEY_FN, .fn = user_prefix6},
+    {"ipv6-prefixlen", KEY_FN, .fn = user_prefix6},
+    {"ipv6-host", KEY_FN, .fn = user_addr6},
+    {"ipv6-dns", KEY_FN, .fn = user_addr6},
+    {"restrict", .kind = KEY_BOOL, .off = offsetof(struct user_net, n.restricted)},
+    {"hostname", USER_STR(n.hostname, 64)},
+    {"domainname", USER_STR(n.domainname, 64)},
+    {"dnssearch", KEY_FN, .fn = user_dnssearch},
+    {"hostfwd", KEY_FN, .fn = user_hostfwd},
+    {"guestfwd", .kind = KEY_REFUSE},
+    {"smb", .kind = KEY_REFUSE},
+    {"smbserver", .kind = KEY_REFUSE},
+    {"tftp", .kind = KEY_REFUSE},
+    {"tftp-server-name", .kind = KEY_REFUSE},
+    {"bootfile", .kind = KEY_REFUSE},
+    KEY_END,
+};

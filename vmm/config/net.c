@@ -41,14 +41,6 @@ static int key_model(struct parse *c, void *obj, const char *key, const char *va
     return 0;
 }
 
-static const struct opt_key netdev_keys[] = {USER_NET_KEYS, KEY_END};
-static const struct opt_key nic_keys[] = {
-    USER_NET_KEYS,
-    {"model", KEY_FN, .fn = key_model},
-    {"mac", KEY_FN, .fn = key_mac},
-    {"macaddr", KEY_FN, .fn = key_mac},
-    KEY_END,
-};
 static const struct opt_key net_nic_keys[] = {
     {"model", KEY_FN, .fn = key_model},
     {"macaddr", KEY_FN, .fn = key_mac},
@@ -86,51 +78,62 @@ static int add_net(struct parse *c, const struct plan_net *n)
     if (p->n_net == PLAN_NETS_MAX)
         return parse_fail(c, "too many network back ends (limit %d)", PLAN_NETS_MAX);
     p->net[p->n_net] = *n;
+    p->net[p->n_net].link_fd = p->net[p->n_net].listen_fd = -1;
     if (n->id[0] && find_net(c, n->id) >= 0)
         return parse_fail(c, "Duplicate ID '%s' for netdev", n->id);
     p->net[p->n_net].pci_slot = -1;
     return (int)p->n_net++;
 }
 
-static int not_user(struct parse *c, const char *type)
-{
-    return parse_fail(c, "network back end '%s' is not built (available: user)", type ? type : "");
-}
-
 int set_netdev(struct parse *c, const char *arg)
 {
     struct user_net u = {0};
+    const struct net_type *t;
     struct optlist l;
-    const char *type;
 
     if (!strcmp(arg, "help")) {
-        fprintf(c->out, "Available netdev backend types:\nuser\n");
+        net_types_help(c->out);
         return 1;
     }
     if (optlist_split(c, &l, arg, "type"))
         return -1;
-    type = optlist_take(&l, "type");
-    if (!type || strcmp(type, "user"))
-        return not_user(c, type);
-    if (optkeys_apply(c, netdev_keys, &l, &u, NULL))
+    t = net_type_find(c, optlist_take(&l, "type"));
+    if (!t || net_type_apply(c, t, &l, &u))
         return -1;
     if (!u.n.id[0])
         return parse_fail(c, "Parameter 'id' is missing");
     c->no_default_net = true;
-    return user_finish(c, &u) || add_net(c, &u.n) < 0 ? -1 : 0;
+    return add_net(c, &u.n) < 0 ? -1 : 0;
 }
 
-static int add_nic(struct parse *c, struct optlist *l)
+/* A card and its back end in one: the card's keys are taken out, the rest is the back end's. */
+static int nic_keys_take(struct parse *c, struct optlist *l, struct user_net *u)
+{
+    static const char *mac_keys[] = {"mac", "macaddr"};
+    const char *val = optlist_take(l, "model");
+
+    if (val && key_model(c, u, "model", val))
+        return -1;
+    for (unsigned i = 0; i < 2; i++) {
+        val = optlist_take(l, mac_keys[i]);
+        if (val && key_mac(c, u, mac_keys[i], val))
+            return -1;
+    }
+    return 0;
+}
+
+static int add_nic(struct parse *c, const struct net_type *t, struct optlist *l)
 {
     struct user_net u = {.n.has_card = true};
 
-    if (optkeys_apply(c, nic_keys, l, &u, NULL) || user_finish(c, &u))
+    if (nic_keys_take(c, l, &u) || net_type_apply(c, t, l, &u))
         return -1;
     return add_net(c, &u.n) < 0 ? -1 : 0;
 }
 
 int set_nic(struct parse *c, const char *arg)
 {
+    const struct net_type *t;
     struct optlist l;
     const char *type, *model;
 
@@ -145,24 +148,19 @@ int set_nic(struct parse *c, const char *arg)
     }
     if (type && !strcmp(type, "none"))
         return l.n ? parse_fail(c, "'none' takes no other parameter") : 0;
-    if (!type || strcmp(type, "user"))
-        return not_user(c, type);
-    return add_nic(c, &l);
+    t = net_type_find(c, type);
+    return t ? add_nic(c, t, &l) : -1;
 }
 
 /* ---- -net: cards and back ends meet in order
  * ----------------------------------------------------- */
-static int net_user(struct parse *c, struct optlist *l)
+static int net_legacy(struct parse *c, const struct net_type *t, struct optlist *l)
 {
-    static const struct opt_key keys[] = {
-        {"name", KEY_FN, .fn = user_id},
-        USER_NET_KEYS,
-        KEY_END,
-    };
     struct user_net u = {0};
+    const char *name = optlist_take(l, "name");
     int i;
 
-    if (optkeys_apply(c, keys, l, &u, NULL) || user_finish(c, &u))
+    if ((name && user_id(c, &u, "name", name)) || net_type_apply(c, t, l, &u))
         return -1;
     i = add_net(c, &u.n);
     if (i < 0)
@@ -196,6 +194,7 @@ static int net_nic(struct parse *c, struct optlist *l)
 
 int set_net(struct parse *c, const char *arg)
 {
+    const struct net_type *t;
     struct optlist l;
     const char *type;
 
@@ -207,9 +206,8 @@ int set_net(struct parse *c, const char *arg)
         return l.n ? parse_fail(c, "'none' takes no other parameter") : 0;
     if (type && !strcmp(type, "nic"))
         return net_nic(c, &l);
-    if (type && !strcmp(type, "user"))
-        return net_user(c, &l);
-    return not_user(c, type);
+    t = net_type_find(c, type);
+    return t ? net_legacy(c, t, &l) : -1;
 }
 
 /* ---- resolution
@@ -308,7 +306,7 @@ int net_resolve(struct parse *c)
     c->opt = c->arg = NULL;
     for (unsigned i = 0; i < c->n_dev; i++)
         c->no_default_net |= c->dev[i].kind == DEV_NET;
-    if (!c->no_default_net && !c->p->nodefaults && add_nic(c, &none))
+    if (!c->no_default_net && !c->p->nodefaults && add_nic(c, net_type_find(c, "user"), &none))
         return -1;
     drop_cardless(c);
     for (unsigned i = 0; i < c->p->n_net; i++)

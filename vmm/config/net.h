@@ -17,25 +17,25 @@ struct user_net {
     char prefix6[64];
     unsigned prefix6_len; /* 0 = not given */
 };
-#define USER_NET_KEYS                                                                              \
-    {"id", KEY_FN, .fn = user_id}, {"ipv4", KEY_FN, .fn = user_ip},                                \
-        {"ipv6", KEY_FN, .fn = user_ip}, {"net", KEY_FN, .fn = user_net4},                         \
-        {"host", KEY_FN, .fn = user_addr4}, {"dhcpstart", KEY_FN, .fn = user_addr4},               \
-        {"dns", KEY_FN, .fn = user_addr4}, {"ipv6-net", KEY_FN, .fn = user_net6},                  \
-        {"ipv6-prefix", KEY_FN, .fn = user_prefix6},                                               \
-        {"ipv6-prefixlen", KEY_FN, .fn = user_prefix6}, {"ipv6-host", KEY_FN, .fn = user_addr6},   \
-        {"ipv6-dns", KEY_FN, .fn = user_addr6},                                                    \
-        {"restrict", .kind = KEY_BOOL, .off = offsetof(struct user_net, n.restricted)},            \
-        {"hostname", .kind = KEY_STR, .off = offsetof(struct user_net, n.hostname), .size = 64},   \
-        {"domainname", .kind = KEY_STR, .off = offsetof(struct user_net, n.domainname),            \
-         .size = 64},                                                                              \
-        {"dnssearch", KEY_FN, .fn = user_dnssearch}, {"hostfwd", KEY_FN, .fn = user_hostfwd},      \
-        {"guestfwd", .kind = KEY_REFUSE}, {"smb", .kind = KEY_REFUSE},                             \
-        {"smbserver", .kind = KEY_REFUSE}, {"tftp", .kind = KEY_REFUSE},                           \
-        {"tftp-server-name", .kind = KEY_REFUSE},                                                  \
-    {                                                                                              \
-        "bootfile", .kind = KEY_REFUSE                                                             \
-    }
+/* What a type of -netdev is made of. */
+struct net_type {
+    const char *name, *backend;
+    const struct opt_key *keys; /* of a struct user_net */
+    int (*finish)(struct parse *c, struct user_net *u); /* after every key */
+    const char *help;
+};
+/* NULL: reported, with the list of what exists. */
+const struct net_type *net_type_find(struct parse *c, const char *name);
+void net_types_help(FILE *out);
+/* Reads the keys of one netdev of this type. 0 or -1 (reported). */
+int net_type_apply(struct parse *c, const struct net_type *t, const struct optlist *l, struct user_net *u);
+extern const struct opt_key user_net_keys[];
+
+/* Makes the descriptors of a netdev: plan_open_files. 0, or -1 with one line on stderr. */
+int net_open(struct plan_net *n);
+/* net-tap-open.c: the tap of -netdev tap or bridge. Descriptor, or -1 with a line in err. */
+int net_tap_open(struct plan_net *n, char *err, size_t errlen);
+
 int user_id(struct parse *c, void *obj, const char *key, const char *val);
 int user_ip(struct parse *c, void *obj, const char *key, const char *val);
 int user_net4(struct parse *c, void *obj, const char *key, const char *val);

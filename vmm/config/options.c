@@ -54,16 +54,27 @@ const struct option option_table[] = {
      GROUP_BLOCK, set_blockdev,
      "define a block node for -device ...,drive=name; the argument may be JSON"},
 
-    {"nic", "user|none[,model=virtio-net-pci][,mac=addr][,id=name][,option]...", GROUP_NET, set_nic,
-     "a network card and its back end in one; options as for -netdev user.\n"
+    {"nic", "type|none[,model=virtio-net-pci][,mac=addr][,id=name][,option]...", GROUP_NET, set_nic,
+     "a network card and its back end in one; types and options as for -netdev.\n"
      "Without any network option the guest gets '-nic user,model=virtio-net-pci'"},
     {"netdev",
      "user,id=name[,ipv4=on|off][,net=addr[/mask]][,host=addr][,ipv6=on|off]\n"
      "[,ipv6-net=addr[/len]][,ipv6-host=addr][,restrict=on|off][,hostname=name]\n"
      "[,dhcpstart=addr][,dns=addr][,ipv6-dns=addr][,dnssearch=domain][,domainname=domain]\n"
-     "[,hostfwd=[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport]",
-     GROUP_NET, set_netdev, "user-mode network back end for -device virtio-net-pci,netdev=name"},
-    {"net", "nic|user|none[,option]...", GROUP_NET, set_net,
+     "[,hostfwd=[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport]\n"
+     "tap,id=name[,ifname=name][,script=file|no][,downscript=no][,sndbuf=size] | tap,id=name,fd=n\n"
+     "tap,id=name,br=bridge,helper=program | bridge,id=name[,br=bridge][,helper=program]\n"
+     "stream,id=name[,server=on|off],addr.type=unix,addr.path=path\n"
+     "stream,id=name[,server=on|off],addr.type=inet,addr.host=host,addr.port=n\n"
+     "stream,id=name,addr.type=fd,addr.str=n\n"
+     "dgram,id=name[,local.type=inet|unix|fd,local...],remote.type=inet|unix,remote...\n"
+     "socket,id=name,fd=n|listen=[host]:port|connect=host:port|mcast=group:port|udp=host:port\n"
+     "[,localaddr=addr[:port]]\n"
+     "null,id=name",
+     GROUP_NET, set_netdev,
+     "network back end for -device virtio-net-pci,netdev=name: the host's sockets (user), an interface\n"
+     "(tap, bridge), passt or another machine (stream, dgram, socket), nothing (null)"},
+    {"net", "nic|type|none[,option]...", GROUP_NET, set_net,
      "the older form: '-net nic' is a card, '-net user' the back end of it"},
 
     {"serial", "dev", GROUP_CHAR, set_serial,

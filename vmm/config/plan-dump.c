@@ -57,6 +57,32 @@ static void dump_forwards(FILE *out, unsigned i, const struct plan_net *n)
         fprintf(out, "net%u.dnssearch=%s\n", i, n->dnssearch[j]);
 }
 
+static void dump_addr(const struct dump *d, const char *key, const struct plan_net_addr *a)
+{
+    char text[192] = "";
+
+    if (a->kind == ADDR_UNIX)
+        snprintf(text, sizeof(text), "unix:%s", a->path);
+    else if (a->kind == ADDR_INET)
+        snprintf(text, sizeof(text), "inet:%s:%u", a->host, a->port);
+    else if (a->kind == ADDR_FD)
+        snprintf(text, sizeof(text), "fd:%d", a->fd);
+    put(d, key, text);
+}
+
+static void dump_link(const struct dump *d, const struct plan_net *n)
+{
+    put(d, "type", n->type);
+    put(d, "ifname", n->ifname);
+    put(d, "script", n->script);
+    put(d, "br", n->br);
+    put(d, "helper", n->helper);
+    put_flag(d, "server", n->server);
+    put_flag(d, "mcast", n->mcast);
+    dump_addr(d, "at", &n->at);
+    dump_addr(d, "local", &n->local);
+}
+
 static void dump_net(FILE *out, unsigned i, const struct plan_net *n)
 {
     struct dump d = {out, "net", i};
@@ -64,6 +90,7 @@ static void dump_net(FILE *out, unsigned i, const struct plan_net *n)
     put(&d, "id", n->id);
     put(&d, "device", n->qdev_id);
     put(&d, "backend", n->backend);
+    dump_link(&d, n);
     fprintf(out, "net%u.mac=%02x:%02x:%02x:%02x:%02x:%02x\n", i, n->mac[0], n->mac[1], n->mac[2],
             n->mac[3], n->mac[4], n->mac[5]);
     put_flag(&d, "no-ipv4", !n->ipv4);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opens the host files a plan names, while the vmm still is the user who started it (decision
+ * Opens the host files, sockets and interfaces a plan names, while the vmm still is the user who started it (decision
  * 0001). Must never interpret a disk image, nor a kernel beyond recognising a Multiboot header, which makes -initrd a list.
  */
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include "vmm/config/image-chain.h"
 #include "vmm/config/multiboot-find.h"
+#include "vmm/config/net.h"
 #include "vmm/config/plan.h"
 
 static int fail(const char *opt, const char *path, const char *what, int err)
@@ -241,6 +242,9 @@ int plan_open_files(struct plan *p)
             return -1;
     for (unsigned i = 0; i < p->n_disk; i++)
         if (open_disk(&p->disk[i]))
+            return -1;
+    for (unsigned i = 0; i < p->n_net; i++)
+        if (net_open(&p->net[i]))
             return -1;
     return open_pidfile(p);
 }

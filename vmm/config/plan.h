@@ -59,10 +59,27 @@ struct plan_hostfwd {
     char host_addr[48], guest_addr[48];
     uint16_t host_port, guest_port;
 };
-struct plan_net { /* one netdev plus the card attached to it */
+struct plan_net_addr { /* one end of a socket netdev */
+    enum { ADDR_NONE, ADDR_UNIX, ADDR_INET, ADDR_FD } kind;
+    char path[108], host[128];
+    uint16_t port;
+    int fd;
+};
+struct plan_net { /* one netdev, and the card attached to it if there is one */
     char id[64];
     char qdev_id[64];
-    char backend[16]; /* "user" */
+    char type[12];    /* as named: "user", "tap", "bridge", "socket", "stream", "dgram", "null" */
+    char backend[12]; /* what net-proc serves: "user", "tap", "dgram", "stream", "null" */
+    char ifname[16], script[256], br[16], helper[256]; /* tap and bridge */
+    uint64_t sndbuf;                                   /* of a tap, bytes; 0: the kernel's */
+    int given_fd;                                      /* fd=; 0: none */
+    bool server, mcast;
+    struct plan_net_addr at, local; /* stream: its one address; dgram: where to, and where from */
+    /* made by plan_open_files, -1 before: */
+    int link_fd, listen_fd; /* a tap, a datagram socket or a connection; a listening socket */
+    uint8_t send_to[128];   /* struct sockaddr of a multicast group */
+    unsigned send_to_len;
+    bool announce; /* its process takes over from another netdev's */
     uint8_t mac[6];
     bool restricted, ipv4, ipv6, link_down;
     char net[48], host[48], dhcpstart[48], dns[48], hostname[64], domainname[64], tftp[256],

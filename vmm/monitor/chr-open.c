@@ -5,9 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,12 +14,11 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
+#include "vmm/config/host-socket.h"
 #include "vmm/monitor/chr.h"
 
-#define CONNECT_MS  10000
 #define FLUSH_MS    500
 #define PTY_POLL_NS 200000000ull
 
@@ -144,111 +140,36 @@ static int open_pty(struct chr *c, const struct fault *f)
 
 /* ---- sockets
  * ------------------------------------------------------------------------------------- */
-/* A name left by a process that is gone is taken over; a live one is not. */
-static int clear_stale(const struct sockaddr_un *sa)
+static int socket_use(struct chr *c, const struct fault *f, const char *where, int fd, const char *resolver)
 {
-    struct stat st;
-    int fd, rc;
-
-    if (lstat(sa->sun_path, &st))
-        return errno == ENOENT ? 0 : errno;
-    if (!S_ISSOCK(st.st_mode))
-        return EEXIST;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return errno;
-    rc = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ? errno : 0;
-    close(fd);
-    if (rc != ECONNREFUSED)
-        return EADDRINUSE;
-    return unlink(sa->sun_path) ? errno : 0;
-}
-
-static int finish_connect(int fd, int rc)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    socklen_t len = sizeof(rc);
-
-    if (!rc)
-        return 0;
-    if (errno != EINPROGRESS)
-        return errno;
-    if (poll(&p, 1, CONNECT_MS) != 1)
-        return ETIMEDOUT;
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &rc, &len) ? errno : rc;
+        return resolver ? fail(f, where, resolver, 0)
+                        : fail(f, where, c->cfg->server ? "cannot listen" : "cannot connect", -fd);
+    if (c->cfg->server)
+        c->listen_fd = fd; /* from here on a unix name is ours, and chr_close removes it */
+    else
+        chr_attach(c, fd);
+    return 0;
 }
 
 static int open_unix(struct chr *c, const struct fault *f)
 {
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
     const char *path = c->cfg->path;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err = 0;
 
-    if (fd < 0 || strlen(path) >= sizeof(sa.sun_path))
-        return fail(f, path, "cannot make a socket", fd < 0 ? errno : ENAMETOOLONG);
-    strcpy(sa.sun_path, path);
     snprintf(c->peer, sizeof(c->peer), "unix:%s%s", path, c->cfg->server ? ",server=on" : "");
-    if (!c->cfg->server) {
-        chr_attach(c, fd);
-        err = finish_connect(fd, connect(fd, (struct sockaddr *)&sa, sizeof(sa)));
-        return err ? fail(f, path, "cannot connect", err) : 0;
-    }
-    err = clear_stale(&sa);
-    if (!err && (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 1)))
-        err = errno;
-    if (err) {
-        close(fd);
-        return fail(f, path, "cannot listen", err);
-    }
-    c->listen_fd = fd; /* from here on the name is ours, and chr_close removes it */
-    return 0;
-}
-
-static int try_address(struct chr *c, const struct addrinfo *ai)
-{
-    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, err;
-
-    if (fd < 0)
-        return errno;
-    if (c->cfg->nodelay)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* accepted ones inherit it */
-    if (c->cfg->server) {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        err = bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, 1) ? errno : 0;
-    } else {
-        err = finish_connect(fd, connect(fd, ai->ai_addr, ai->ai_addrlen));
-    }
-    if (err)
-        close(fd);
-    else if (c->cfg->server)
-        c->listen_fd = fd;
-    else
-        chr_attach(c, fd);
-    return err;
+    return socket_use(c, f, path, host_unix(path, c->cfg->server), NULL);
 }
 
 static int open_tcp(struct chr *c, const struct fault *f)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list;
-    const char *host = c->cfg->host;
-    char port[8], where[160];
-    int err;
+    const struct host_inet at = {c->cfg->host, c->cfg->port, c->cfg->server, c->cfg->nodelay};
+    const char *resolver = NULL;
+    char where[160];
 
-    snprintf(port, sizeof(port), "%u", c->cfg->port);
-    snprintf(where, sizeof(where), "tcp:%s:%s", host, port);
+    snprintf(where, sizeof(where), "tcp:%s:%u", at.host, at.port);
     snprintf(c->peer, sizeof(c->peer), "%s%s", where, c->cfg->server ? ",server=on" : "");
-    if (c->cfg->server)
-        hints.ai_flags |= AI_PASSIVE;
-    err = getaddrinfo(*host ? host : NULL, port, &hints, &list);
-    if (err)
-        return fail(f, where, gai_strerror(err), 0);
-    for (const struct addrinfo *ai = list; ai; ai = ai->ai_next) {
-        err = try_address(c, ai);
-        if (!err)
-            break;
-    }
-    freeaddrinfo(list);
-    return err ? fail(f, where, c->cfg->server ? "cannot listen" : "cannot connect", err) : 0;
+    int fd = host_tcp(&at, &resolver);
+    return socket_use(c, f, where, fd, resolver);
 }
 
 int chr_wait(struct chr *c, char *err, size_t errlen)

@@ -119,6 +119,12 @@ static void net_config(struct net_msgs *m, const struct plan *p, const struct pl
     set_bool(&m->net.has_restricted, &m->net.restricted, n->restricted);
     set_bool(&m->net.has_ipv4, &m->net.ipv4, n->ipv4);
     set_bool(&m->net.has_ipv6, &m->net.ipv6, n->ipv6);
+    if (n->send_to_len) {
+        m->net.has_send_to = 1;
+        m->net.send_to.data = (uint8_t *)(uintptr_t)n->send_to;
+        m->net.send_to.len = n->send_to_len;
+    }
+    set_bool(&m->net.has_announce, &m->net.announce, n->announce);
     set_bool(&m->net.has_link_down, &m->net.link_down, n->link_down);
     for (unsigned i = 0; i < n->n_dnssearch; i++)
         m->search[i] = str(n->dnssearch[i]);
@@ -157,6 +163,11 @@ static void device_fds(struct boot_fds *b, const struct child *c, int vu_fd)
         const struct plan_disk *d = &c->sup->vm->plan.disk[c->config];
         for (unsigned i = 0; i < d->n_backing; i++)
             add_fd(b, CTL__FD_KIND__FD_IMAGE, 1 + i, d->backing_fd[i]);
+    }
+    if (c->program == SPAWN_NET) {
+        const struct plan_net *n = &c->sup->vm->plan.net[c->config];
+        add_fd(b, CTL__FD_KIND__FD_NETDEV, 0, n->link_fd);
+        add_fd(b, CTL__FD_KIND__FD_NETDEV, 1, n->listen_fd);
     }
     add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, c->sup->vm->codepage_fd);
     add_fd(b, CTL__FD_KIND__FD_STATE, 0, c->state_fd);

@@ -77,7 +77,7 @@ static void add_nets(struct supervisor *s, const struct plan *p)
             continue;
         c = add_role(s, SPAWN_NET, n->id, n->qdev_id);
         c->config = i;
-        s->splan.role[c->role].host_net = 1;
+        s->splan.role[c->role].host_net = !strcmp(n->backend, "user");
     }
 }
 

@@ -39,7 +39,7 @@ static bool random_traffic(void)
         if (rand() % 100 < (step / 3000 % 2 ? 30 : 70)) {
             size_t len = rand() % 10 ? 60 + (size_t)(rand() % 1500) : 60000;
             fill(in, len);
-            if (rx_backlog_put(&b, frame, len))
+            if (rx_backlog_put(&b, NULL, 0, frame, len))
                 length[in++] = len;
             else
                 refused++;
@@ -59,7 +59,7 @@ static unsigned capacity(size_t len)
 {
     unsigned n = 0;
     rx_backlog_clear(&b);
-    while (rx_backlog_put(&b, frame, len))
+    while (rx_backlog_put(&b, NULL, 0, frame, len))
         n++;
     return n;
 }
@@ -73,8 +73,8 @@ int main(void)
     ok(random_traffic(), "100000 frames in and out keep order, length and content");
     ok(capacity(1514) > 330, "half a megabyte holds more than 330 full frames");
     ok(capacity(4) == (RX_BACKLOG_BYTES - 8) / 8, "the smallest records fill it but for one");
-    ok(!rx_backlog_put(&b, frame, sizeof frame), "a frame of its own size is refused");
+    ok(!rx_backlog_put(&b, NULL, 0, frame, sizeof frame), "a frame of its own size is refused");
     rx_backlog_clear(&b);
-    ok(rx_backlog_empty(&b) && rx_backlog_put(&b, frame, 65550), "cleared, it takes frames again");
+    ok(rx_backlog_empty(&b) && rx_backlog_put(&b, NULL, 0, frame, 65550), "cleared, it takes frames again");
     return tap_done();
 }
