@@ -77,6 +77,8 @@ struct img_driver {
     int (*backing_check)(const struct img *img, const struct img *below);
     /* All parts of the image (img->part) are open now. */
     int (*join)(struct img *img, struct img_io *io);
+    /* Names another backing file, "" = none. */
+    int (*backing_write)(struct img *img, const char *name, const char *fmt, struct img_io *io);
     bool no_info; /* qemu-img says no cluster size of it */
 };
 

@@ -418,3 +418,23 @@ int qcow2_empty(struct img *img, struct img_io *io)
     free(old);
     return r;
 }
+
+int qcow2_snapshot_load(struct img *img, const char *which, struct img_io *io)
+{
+    struct qcow2 *q = qcow2_of(img);
+    struct qcow2_snapshot *list = NULL;
+    uint64_t *l1 = NULL;
+    unsigned n;
+    int r = qcow2_snapshots(img, &list, &n, io), i = r < 0 ? r : find(list, n, which);
+    uint64_t per = 1ull << (q->bits + q->l2_bits);
+    if (i >= 0)
+        r = (list[i].disk_size + per - 1) / per > list[i].l1_size ? -EINVAL : l1_read(img, &list[i], list[i].l1_size, &l1, io);
+    if (i >= 0 && r == 0) {
+        free(q->l1);
+        q->l1 = l1;
+        q->h.l1_size = list[i].l1_size;
+        img->size = list[i].disk_size;
+    }
+    free(list);
+    return i < 0 ? i : r;
+}

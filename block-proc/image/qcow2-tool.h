@@ -39,6 +39,20 @@ int qcow2_snapshot_delete(struct img *img, const char *which, struct img_io *io)
 /* Gives up all clusters of the disk: its backing image shows everywhere. Snapshots stay. */
 int qcow2_empty(struct img *img, struct img_io *io);
 
+struct qcow2_change {
+    const char *backing, *backing_fmt; /* NULL = as it is, "" = none */
+    uint32_t version;                  /* 0 = as it is */
+    int lazy;                          /* -1 = as it is */
+};
+/* Rewrites the header. The image is opened anew afterwards. */
+int qcow2_header_change(struct img *img, const struct qcow2_change *c, struct img_io *io);
+/* Before version 2: no entry says zeros. */
+int qcow2_zeros_expand(struct img *img, struct img_io *io);
+/* Why the image cannot become version 2, NULL = it can. */
+const char *qcow2_downgrade_refuse(const struct img *img);
+/* The disk is that of a snapshot from now on; the image is read-only. 0 or -errno. */
+int qcow2_snapshot_load(struct img *img, const char *which, struct img_io *io);
+
 struct qcow2_about { /* for info */
     unsigned refcount_bits;
     bool v3, lazy, zstd, corrupt, dirty;

@@ -162,6 +162,22 @@ static int qed_resize(struct img *img, uint64_t size, struct img_io *io)
     return r;
 }
 
+static int qed_backing_write(struct img *img, const char *name, const char *fmt, struct img_io *io)
+{
+    struct qed *q = img->priv;
+    uint8_t field[8 + IMG_NAME_MAX] = {0};
+    size_t n = strlen(name);
+    bool raw = fmt && !strcmp(fmt, "raw");
+    if (n >= IMG_NAME_MAX || HEADER + n > q->header)
+        return -ENOSPC;
+    le32_put(field, n ? HEADER : 0);
+    le32_put(field + 4, (uint32_t)n);
+    memcpy(field + 8, name, n);
+    int r = img_file_write(img->file, field, 8 + n, 56, io);
+    uint64_t features = q->features & ~(uint64_t)(F_BACKING | F_RAW);
+    return r < 0 ? r : features_write(img, features | (n ? F_BACKING : 0) | (n && raw ? F_RAW : 0), io);
+}
+
 static int qed_create(struct img_file *file, const struct img_create *c, struct img_io *io)
 {
     uint32_t cluster = c->cluster ? c->cluster : 65536, table = c->table_size ? c->table_size : 4;
@@ -264,4 +280,5 @@ const struct img_driver img_qed = {
     .resize = qed_resize,
     .create = qed_create,
     .check = qed_check,
+    .backing_write = qed_backing_write,
 };

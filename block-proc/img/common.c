@@ -203,6 +203,36 @@ static int open_one(struct tool_chain *c, const char *path, const char *fmt, uns
     return 0;
 }
 
+bool tool_cache_known(const char *mode)
+{
+    static const char *const modes[] = {"writeback", "none", "unsafe", "writethrough", "directsync"};
+    for (unsigned i = 0; i < 5; i++)
+        if (!strcmp(mode, modes[i]))
+            return true;
+    return false;
+}
+
+void tool_beside(const char *file, const char *name, char *path)
+{
+    const char *slash = strrchr(file, '/');
+    snprintf(path, TOOL_PATH_MAX, "%.*s%s", name[0] != '/' && slash ? (int)(slash - file + 1) : 0, file, name);
+}
+
+/* "snapshot.id=1", "snapshot.name=x", or an id or name. */
+int tool_snapshot_load(struct tool_chain *c, const char *which)
+{
+    if (!which)
+        return 0;
+    if (!strncmp(which, "snapshot.id=", 12))
+        which += 12;
+    else if (!strncmp(which, "snapshot.name=", 14))
+        which += 14;
+    if (c->img[0].drv != &img_qcow2)
+        return tool_fail("Failed to load snapshot: images of the format '%s' have none", c->img[0].drv->name);
+    int r = qcow2_snapshot_load(&c->img[0], which, &c->io);
+    return r < 0 ? tool_fail("Failed to load snapshot: %s", r == -ENOENT ? "Can't find snapshot" : strerror(-r)) : 0;
+}
+
 void tool_grant(const char *path, unsigned flags)
 {
     opener_grant(path, flags & TOOL_WRITE ? OPENER_WRITE : 0);

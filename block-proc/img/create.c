@@ -17,17 +17,15 @@
 #include "block-proc/img/opener.h"
 
 /* The disk below gives its size, and shows that it is there. */
-static int backing_look(const char *file, struct tool_options *o, bool unsafe)
+int tool_backing_look(const char *file, struct tool_options *o, bool unsafe)
 {
     static struct tool_chain c;
-    char path[2 * IMG_NAME_MAX];
-    const char *slash = strrchr(file, '/');
+    char path[TOOL_PATH_MAX];
     if (!o->backing[0] || (unsafe && o->has_size))
         return 0;
     if (!o->backing_fmt[0])
         return tool_fail("%s: Backing file specified without backing format", file);
-    snprintf(path, sizeof(path), "%.*s%s", o->backing[0] != '/' && slash ? (int)(slash - file + 1) : 0, file,
-             o->backing);
+    tool_beside(file, o->backing, path);
     tool_grant(path, 0);
     tool_create_grant(file);
     if (tool_open(&c, path, o->backing_fmt, 0) < 0)
@@ -219,7 +217,7 @@ int cmd_create(int argc, char **argv)
         tool_fail("Invalid image size specified. You may use k, M, G, T, P or E suffixes for");
         return tool_fail("kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.");
     }
-    if (backing_look(file, &o, unsafe))
+    if (tool_backing_look(file, &o, unsafe))
         return 1;
     if (!o.has_size)
         return tool_fail("%s: Image creation needs a size parameter", file);

@@ -61,6 +61,9 @@ void tool_options_show(const struct tool_options *o, const char *fmt);
 bool tool_options_help(const char *fmt, const char *list);
 /* Reads one "a=b,c=d" list; file: for messages. 0 or the exit status. */
 int tool_options_parse(struct tool_options *o, const char *fmt, const char *file, const char *list);
+/* The backing file of a new image: it is there, it gives its size. unsafe: not looked at when the size is known. 0 or
+ * the exit status. */
+int tool_backing_look(const char *file, struct tool_options *o, bool unsafe);
 /* Before the lock: the image will be made. */
 void tool_create_grant(const char *file);
 /* Makes the image. 0 or the exit status. */
@@ -76,6 +79,17 @@ int cmd_compare(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_resize(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
+int cmd_measure(int argc, char **argv);
+int cmd_rebase(int argc, char **argv);
+int cmd_amend(int argc, char **argv);
+int cmd_dd(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+/* A cache mode QEMU knows? */
+bool tool_cache_known(const char *mode);
+/* What `name` means to the image at `file`: beside it, if it is not absolute. path: TOOL_PATH_MAX bytes. */
+void tool_beside(const char *file, const char *name, char *path);
+/* The chain shows this internal snapshot from now on (-l); which NULL = nothing. 0 or the exit status. */
+int tool_snapshot_load(struct tool_chain *c, const char *which);
 /* The list as info and snapshot -l print it; nothing when there is none. */
 void tool_snapshots_human(struct tool_chain *c, unsigned at);
 void tool_snapshots_json(struct tool_chain *c, unsigned at, const char *in);

@@ -35,9 +35,19 @@ static const struct command {
     {"resize", cmd_resize, "[-f fmt] [-q] [--shrink] filename [+|-]size", "change the size of a disk"},
     {"snapshot", cmd_snapshot, "[-U] [-q] [-f fmt] [-l|-a snapshot|-c snapshot|-d snapshot] filename",
      "internal snapshots of a qcow2 image: list, go back to, make, delete"},
-    {"amend", NULL, NULL, NULL},   {"bench", NULL, NULL, NULL},   {"bitmap", NULL, NULL, NULL},
-    {"dd", NULL, NULL, NULL},      {"measure", NULL, NULL, NULL},
-    {"rebase", NULL, NULL, NULL},
+    {"amend", cmd_amend, "[-f fmt] [-p] [-q] [-t cache] -o options filename",
+     "change options of an existing qcow2 image: compat, lazy_refcounts, backing_file, backing_fmt, size"},
+    {"bench", cmd_bench,
+     "[-c count] [-d depth] [-f fmt] [--flush-interval=n] [-i threads] [-n] [--no-drain] [-o offset] [--pattern=byte] [-q] "
+     "[-s buffer_size] [-S step_size] [-t cache] [-w] [-U] filename",
+     "measure requests of one size, one behind the other; -w writes (over what is there)"},
+    {"dd", cmd_dd, "[-U] [-f fmt] [-O output_fmt] [bs=block_size] [count=blocks] [skip=blocks] if=input of=output",
+     "copy a part of a disk into a new image"},
+    {"measure", cmd_measure, "[--output=human|json] [-O output_fmt] [-o options] [--size N | [-f fmt] [-l snapshot] [-U] filename]",
+     "how large a file a new image would need"},
+    {"rebase", cmd_rebase, "[-U] [-q] [-f fmt] [-t cache] [-T src_cache] [-p] [-u] -b backing_file -F backing_fmt filename",
+     "give an image another backing file; what the new one shows differently is copied first (not with -u)"},
+    {"bitmap", NULL, NULL, NULL},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
