@@ -18,6 +18,7 @@
 #include "cpu-worker/run/startup.h"
 #include "cpu-worker/run/team.h"
 #include "cpu-worker/vga/vga.h"
+#include "cpu-worker/run/xl.h"
 #include "device-procs/runtime/devproc.h"
 #include "ipc/fds.h"
 
@@ -33,6 +34,7 @@ struct worker {
     unsigned n;             /* vCPUs */
     struct team *team;
     struct vga *vga;        /* NULL: no VGA card */
+    struct xl_memory xl;    /* translations; cache NULL: none */
     struct mmu_host mem;    /* the pump's copy of the address map; each vCPU has its own */
     struct mmu_host *vcpu_mem[ABI_VCPU_MAX];
     struct vclock clock;
@@ -384,6 +386,19 @@ static int memory_map(struct worker *w, const Ctl__Boot *boot, const int *fds, u
     return err;
 }
 
+/* Before the system-call filter: afterwards nothing can be made executable any more. */
+static int translations_map(struct worker *w, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    if (!boot->worker->has_xl_cache_size)
+        return 0;
+    int err = xl_memory_map(&w->xl, devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_XL_CACHE, 0),
+                            boot->worker->xl_cache_size, devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_XL_RINGS, 0),
+                            w->n, devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_XL_BELL, 0));
+    if (err)
+        log_error("translations: %s", strerror(-err));
+    return err;
+}
+
 static int cpu_create(struct worker *w, unsigned i)
 {
     size_t size = (cpu_size() + 63) & ~(size_t)63;
@@ -395,7 +410,13 @@ static int cpu_create(struct worker *w, unsigned i)
     w->vcpu_mem[i] = mem;
     w->vcpu[i] = (struct vcpu_thread){.cpu = c, .index = i, .parked = 1, .on_park = vcpu_parked,
                                       .opaque = w};
-    return cpu_init_member(c, i, w->page, mem, w->cs, w->team);
+    int err = cpu_init_member(c, i, w->page, mem, w->cs, w->team);
+    if (err || !w->xl.cache)
+        return err;
+    err = xl_attach(c, &w->xl);
+    if (err == -ENOTSUP && !i)
+        log_info("the host's processor lacks AVX2, BMI2 or FSGSBASE: guest code is interpreted");
+    return err == -ENOTSUP ? 0 : err;
 }
 static int cpus_create(struct worker *w)
 {
@@ -441,6 +462,7 @@ static int worker_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds
     w->proc = p;
     int err = page_map(w, boot, fds, nfds);
     err = err ? err : memory_map(w, boot, fds, nfds);
+    err = err ? err : translations_map(w, boot, fds, nfds);
     err = err ? err : pump_eventfds_take(&w->pump, &w->mem, boot, fds, nfds);
     if (err)
         return err;

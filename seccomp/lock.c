@@ -29,6 +29,7 @@ static const struct sock_fprog filters[SBX_ROLES] = {
     [SBX_UI] = FILTER(bpf_ui),
     [SBX_IMG] = FILTER(bpf_img),
     [SBX_CLERK] = FILTER(bpf_clerk),
+    [SBX_TRANSLATOR] = FILTER(bpf_translator),
 };
 
 const char *sbx_syscall_name(long nr)

@@ -19,6 +19,7 @@ static const char *const role_names[SBX_ROLES] = {
     [SBX_UI] = "ui",
     [SBX_IMG] = "img",
     [SBX_CLERK] = "clerk",
+    [SBX_TRANSLATOR] = "translator",
 };
 
 const char *sbx_role_name(enum sbx_role role)

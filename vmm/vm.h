@@ -19,7 +19,7 @@ const char *vm_run_state_name(enum vm_run_state s); /* QEMU's names: "prelaunch"
 enum child_state { CHILD_ABSENT, CHILD_SPAWNING, CHILD_HANDSHAKE, CHILD_RUNNING, CHILD_STOPPING,
                    CHILD_DEAD, CHILD_BACKOFF, CHILD_FAILED };
 struct child_info { /* one line of `info processes` / query-processes */
-    const char *role; /* "vmm", "spawner", "cpu-worker", "block", "net", "ui" */
+    const char *role; /* "vmm", "spawner", "cpu-worker", "block", "net", "ui", "translator" */
     const char *id;
     int pid;
     uint32_t uid;
@@ -45,6 +45,7 @@ struct vm {
     struct abi_display *display; /* display memory, display_size bytes; NULL = no graphics card */
     uint64_t display_size;
     int display_fd, display_ro_fd; /* -1 = none; the second is open for reading only */
+    int xl_cache_fd, xl_cache_ro_fd, xl_rings_fd, xl_rings_ro_fd, xl_bell_fd; /* of the translator; -1: none */
     int kick_fd[ABI_KICK_MAX], call_fd[ABI_CALL_MAX]; /* allocated with vm_alloc_kicks/calls */
     unsigned n_kick, n_call;
     int doorbell_vmm, doorbell_worker; /* eventfds */

@@ -12,6 +12,7 @@
 #include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 #include "cpu-worker/run/team.h"
+#include "cpu-worker/run/xl.h"
 
 #define GENERATIONS 1023u /* ten bits; 0 is for global pages */
 #define RF_AC 0x40000u
@@ -23,9 +24,16 @@ void jc_flush(struct cpu *c)
     cpu_mode_update(c);
 }
 
+static void store_drop(struct cpu *c, unsigned i)
+{
+    c->wtag[i] = TLB_INVALID;
+    c->xl_wtag[i] = ABI_XL_TLB_INVALID;
+}
 static void entry_drop(struct cpu *c, unsigned i)
 {
-    c->rtag[i] = c->wtag[i] = c->xtag[i] = TLB_INVALID;
+    c->rtag[i] = c->xtag[i] = TLB_INVALID;
+    c->xl_rtag[i] = ABI_XL_TLB_INVALID;
+    store_drop(c, i);
 }
 void tlb1_clear(struct cpu *c)
 {
@@ -142,6 +150,7 @@ static void jc_drop_page(struct cpu *c, uint64_t va)
     unsigned group = jc_index(va & ~0xfffull) & ~63u, before = jc_index((va & ~0xfffull) - 4096) & ~63u;
     for (unsigned i = 0; i < 64; i++)
         c->jc[group + i].lip = c->jc[before + i].lip = ~0ull;
+    xl_page_drop(c, va);
     c->link_slot = NULL;
 }
 /* Pieces of large pages in [base, base + len), in any context. */
@@ -181,13 +190,13 @@ void tlb_protect_code(struct cpu *c, const uint8_t *host_page)
 {
     for (unsigned i = 0; i < TLB_SIZE; i++)
         if (c->wtag[i] != TLB_INVALID && (c->wtag[i] & ~0xfffull) + c->addend[i] == (uintptr_t)host_page)
-            c->wtag[i] = TLB_INVALID;
+            store_drop(c, i);
 }
 
 void tlb_protect_all(struct cpu *c)
 {
     for (unsigned i = 0; i < TLB_SIZE; i++)
-        c->wtag[i] = TLB_INVALID;
+        store_drop(c, i);
 }
 
 /* ---- filling ---- */
@@ -196,7 +205,8 @@ static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, 
 {
     unsigned i = (va >> 12) & (TLB_SIZE - 1);
     uint64_t x = (va & ~0xfffull) | CTX_FETCH(c->ctx);
-    uint64_t tag = (c->ctx & 3) == CTX_CHECK ? x : (va & ~0xfffull) | c->ctx;
+    uint32_t ctx = (c->ctx & 3) == CTX_CHECK ? CTX_FETCH(c->ctx) : c->ctx;
+    uint64_t tag = (va & ~0xfffull) | ctx, xl_tag = -abi_xl_tag(va, ctx);
     bool host_writable;
 
     t->gpa = page_gpa(page, va);
@@ -208,8 +218,11 @@ static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, 
                  !team_page_has_code(c->team, t->ram_off) && !team_page_watched(c->team, t->ram_off);
     c->addend[i] = (uintptr_t)t->host - va;
     bool watched = unlikely(c->dbg_armed & DBG_DATA) && debug_page_watched(c, va);
-    c->rtag[i] = (allow & ALLOW_R) && !watched ? tag : TLB_INVALID;
-    c->wtag[i] = store && !watched ? tag : TLB_INVALID;
+    bool read = (allow & ALLOW_R) && !watched, write = store && !watched;
+    c->rtag[i] = read ? tag : TLB_INVALID;
+    c->wtag[i] = write ? tag : TLB_INVALID;
+    c->xl_rtag[i] = read ? xl_tag : ABI_XL_TLB_INVALID;
+    c->xl_wtag[i] = write ? xl_tag : ABI_XL_TLB_INVALID;
     c->xtag[i] = allow & ALLOW_X ? x : TLB_INVALID;
     c->tlb_gpa[i] = (t->gpa & ~0xfffull) | (PAGE_KIND(page) != PAGE_4K);
     c->tlb_host_x[i] = t->host - (t->gpa & 0xfff);
@@ -254,6 +267,17 @@ void mmu_translate(struct cpu *c, const struct op *o, uint64_t va, enum mmu_acce
     mmu_canonical(c, o, va);
     if (!page_find(c, va, acc, t, &error))
         cpu_raise_pf(c, o, va, error);
+}
+
+bool tlb_fill_plain(struct cpu *c, uint64_t va, unsigned size, bool write)
+{
+    struct translation t;
+    uint32_t error;
+    if ((va & 0xfff) + size > 0x1000 || (c->ctx & 3) == CTX_CHECK || !va_canonical(c, va) ||
+        !page_find(c, va, write ? MMU_WRITE : MMU_READ, &t, &error))
+        return false;
+    unsigned i = (va >> 12) & (TLB_SIZE - 1);
+    return t.host && (write ? c->wtag : c->rtag)[i] == ((va & ~0xfffull) | c->ctx);
 }
 
 bool mmu_fetch_probe(struct cpu *c, uint64_t lip, const uint8_t **host, uint64_t *gpa,

@@ -10,6 +10,7 @@
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/run.h"
 #include "cpu-worker/run/team.h"
+#include "cpu-worker/run/xl.h"
 
 /* Each vCPU decodes for itself; together they take no more than a few hundred MiB. */
 static size_t arena_size(const struct cpu *c)
@@ -113,6 +114,7 @@ static void page_unlink(struct cpu *c, uint64_t p)
             b->term[0].imm = 0;
             b->term[1].imm = 0;
         }
+        xl_unlink(c, b);
     }
     c->link_slot = NULL;
 }
@@ -307,6 +309,17 @@ bool block_settle(struct cpu *c, struct block *b)
     return same;
 }
 
+void block_split(struct cpu *c, struct block *b)
+{
+    if (b->n == 1 || b->settle)
+        return;
+    b->n = 1;
+    b->len = b->ops[0].len;
+    b->term = &b->ops[1];
+    term_goto(b->term, b->len);
+    c->link_slot = NULL; /* it may have been the old terminator's */
+}
+
 struct block *block_make(struct cpu *c, uint64_t lip)
 {
     const uint8_t *host;
@@ -336,5 +349,7 @@ struct block *block_make(struct cpu *c, uint64_t lip)
     c->blocks->hash[h] = b;
     page_register(c, b, 0);
     page_register(c, b, 1);
+    b->first = b->ops[0].fn;
+    xl_block_new(c, b);
     return b;
 }

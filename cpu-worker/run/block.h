@@ -23,6 +23,13 @@ struct block {
     struct block *page_next[2]; /* lists of the blocks of a RAM page, for the first and second page */
     struct op *term;         /* terminator with links in imm and term[1].imm, or NULL */
     bool dead;
+    uint8_t xl_state;        /* enum xl_state (run/xl.h): what stands in front of ops[0] */
+    uint16_t heat;           /* entries counted while it has no translation */
+    uint16_t xl_slots;       /* of the translation: link slots from xl_slot on */
+    uint32_t xl_slot;
+    op_fn first;             /* the handler of ops[0] */
+    const uint8_t *xl_code;  /* the translation's entry, NULL none */
+    const int32_t *xl_exits; /* where its exits lead, offsets in the page */
     uint64_t settle;         /* 0, or a mark: while others may not have obeyed it, bytes are compared */
     uint8_t *copy;           /* ... with what was decoded */
     struct op ops[];
@@ -40,6 +47,8 @@ void block_invalidate_page(struct cpu *c, uint64_t off);
 /* Blocks are found by guest physical address: drops all of them if other memory lies there now. */
 void block_layout_check(struct cpu *c);
 void block_flush_all(struct cpu *c);
+/* From now on the block is its first instruction alone; what follows becomes another one. Between blocks only. */
+void block_split(struct cpu *c, struct block *b);
 /* Of a block that was decoded while stores to its page could go unnoticed: it still holds what memory
  * holds, or it is dead now (false). When such stores are over, settle becomes 0. */
 bool block_settle(struct cpu *c, struct block *b);

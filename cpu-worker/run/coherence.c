@@ -176,6 +176,6 @@ void team_dma_sync(struct cpu *c)
         t->dma_seq = seq;
     }
     pthread_mutex_unlock(&t->code_lock);
-    c->cp_seq = seq;
+    cp_seq_set(c, seq);
     team_stale_drop(c);
 }

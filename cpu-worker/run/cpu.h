@@ -13,6 +13,7 @@
 #include "ipc/abi/codepage.h"
 #include "ipc/abi/machine-page.h"
 #include "ipc/abi/vcpu-state.h"
+#include "ipc/abi/xl.h"
 
 struct cpu;
 struct op;
@@ -51,8 +52,7 @@ struct op { /* 40 bytes */
 #define EA_LEGACY  4u  /* not 64-bit mode: check segment limit and type, wrap at 4 GiB */
 #define EA_STACK   8u  /* faults are #SS */
 
-#define TLB_BITS 10
-#define TLB_SIZE (1u << TLB_BITS)
+#define TLB_SIZE ABI_XL_TLB_SIZE
 #define TLB_INVALID (~0ull)
 
 /* The second level: translations of several address spaces, pages of any size as one entry each. What a
@@ -82,6 +82,7 @@ struct jc_entry {
 #define FL_OF 0x0001u
 
 struct cpu {
+    /* ---- as in struct abi_xl_frame, on which translated code is built (run/xl.c checks) ---- */
     uint64_t gpr[REG_COUNT];
     uint32_t fl;
     volatile uint32_t exit_request; /* set by any thread: look at cpu->work at the next boundary */
@@ -90,19 +91,31 @@ struct cpu {
     uint64_t rip;                   /* valid outside blocks and at block ends */
     uint32_t ctx;                   /* TLB context: generation of the address space << 2 | CTX_* rights */
     uint32_t mode;                  /* MODE_*: what decoding depends on */
-    uint32_t mem_user;              /* 1: data accesses are made with user rights */
-    uint32_t cpl;
-    uint64_t insns;                 /* retired instructions, whole blocks */
+    uint64_t pgbase;                /* translated code: its page's first byte */
     uint64_t jc_key;                /* generation, context and mode: what a jump cache entry must match */
+    struct abi_codepage *cp;
+    uint32_t cp_seq, cp_nseq;       /* cp_seq_set */
+    uint64_t tlb_mask, jc_mask, simd_dead;
+    uint64_t xl_stub[ABI_XL_STUBS], xl_scratch[8], df_mask;
+    /* the frame's spare words */
+    uint64_t insns;                 /* retired instructions, whole blocks, without those of translated code */
     struct op *link_slot;           /* terminator slot waiting for its target block, or NULL */
     uint64_t link_lip;              /* linear address of the block that holds link_slot */
-    struct abi_codepage *cp;
-    uint32_t cp_seq;
     struct abi_vcpu_state *s;       /* shared state: control registers, segments, FP, ... */
-    /* The soft TLB's first level, one array per question. Tag = virtual page | context number, compared
-     * against the page of the last byte; host address = virtual address + addend. */
-    uint64_t rtag[TLB_SIZE], wtag[TLB_SIZE], xtag[TLB_SIZE];
+    uint32_t mem_user;              /* 1: data accesses are made with user rights */
+    uint32_t cpl;
+    struct xl *xl;                  /* translations, NULL: none */
+    uint64_t xl_cold;               /* not 0: the next block is interpreted even if it has a translation */
+    uint64_t frame_spare[2];
+    /* The soft TLB's first level. The frame's tags are in translated code's own form. Host address = virtual
+     * address + addend. */
+    uint64_t xl_rtag[TLB_SIZE], xl_wtag[TLB_SIZE], xtag[TLB_SIZE];
     uintptr_t addend[TLB_SIZE];
+    struct abi_xl_jc xl_jc[ABI_XL_JC_SIZE];
+    uint64_t xl_slot[ABI_XL_SLOTS];
+    /* ---- the end of the frame ---- */
+    /* Tag = virtual page | context number, compared against the page of the last byte. */
+    uint64_t rtag[TLB_SIZE], wtag[TLB_SIZE];
     struct jc_entry jc[JC_SIZE];
     /* cold */
     sigjmp_buf *unwind; /* where cpu_raise goes */
@@ -167,6 +180,12 @@ static inline bool cpu_has(const struct cpu *c, enum cpu_feature f)
 #define CTX_AC     2u /* supervisor with EFLAGS.AC under SMAP */
 #define CTX_CHECK  3u /* user with alignment checks (CR0.AM and EFLAGS.AC) */
 #define CTX_FETCH(ctx) ((ctx) & ~2u)
+
+static inline void cp_seq_set(struct cpu *c, uint32_t seq)
+{
+    c->cp_seq = seq;
+    c->cp_nseq = -seq;
+}
 
 /* What decoded code depends on. */
 #define MODE_64   0x01u /* CS.L in IA-32e mode */

@@ -23,6 +23,7 @@
 #include "cpu-worker/run/startup.h"
 #include "cpu-worker/run/team.h"
 #include "cpu-worker/run/watch.h"
+#include "cpu-worker/run/xl.h"
 #include "ipc/cpu-model.h"
 #include "ipc/log.h"
 
@@ -65,7 +66,7 @@ int cpu_init_member(struct cpu *c, unsigned index, struct abi_machine_page *page
     c->mem = mem;
     c->chipset = cs;
     c->cp = team->cp;
-    c->cp_seq = c->cp->seq;
+    cp_seq_set(c, c->cp->seq);
     c->s = &page->vcpu[index];
     c->exc.vector = -1;
     simd_traps_init();
@@ -123,6 +124,7 @@ static void halt_sleep(struct cpu *c)
     __atomic_store_n(&r->halted, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&r->insns, c->insns, __ATOMIC_RELAXED);
     team_leave(c);
+    xl_leave_guest(c);
     __atomic_store_n(&c->asleep, 1, __ATOMIC_SEQ_CST);
     for (;;) {
         uint32_t seen = __atomic_load_n(&c->intr_wake, __ATOMIC_SEQ_CST);
@@ -134,6 +136,7 @@ static void halt_sleep(struct cpu *c)
     watch_disarm(c); /* whatever ended it: MWAIT is not restarted */
     __atomic_store_n(&c->asleep, 0, __ATOMIC_SEQ_CST);
     team_enter(c);
+    xl_enter_guest(c);
     __atomic_store_n(&r->halted, 0, __ATOMIC_RELAXED);
 }
 
@@ -151,6 +154,7 @@ static bool events_take(struct cpu *c)
 {
     __atomic_store_n(&c->exit_request, 0, __ATOMIC_SEQ_CST);
     team_boundary(c);
+    xl_boundary(c);
     if (c->flush_req)
         flush_obey(c);
     if (__atomic_load_n(&c->cp->seq, __ATOMIC_ACQUIRE) != c->cp_seq)
@@ -233,7 +237,10 @@ static struct block *block_at_rip(struct cpu *c)
     e->key = c->jc_key;
     e->block = b;
     if (c->link_slot) { /* the terminator that led here can go directly next time */
-        if (((c->link_lip ^ lip) >> 12) == 0 && b->gpa2 == ~0ull && !b->dead)
+        bool same_page = ((c->link_lip ^ lip) >> 12) == 0 && b->gpa2 == ~0ull && !b->dead;
+        if (same_page && xl_is_slot(c->link_slot))
+            xl_linked(c, b);
+        else if (same_page)
             c->link_slot->imm = (uintptr_t)b;
         c->link_slot = NULL;
     }
@@ -243,8 +250,12 @@ static struct block *block_at_rip(struct cpu *c)
 static void run_block(struct cpu *c, struct block *b)
 {
     const struct op *o = b->ops;
-    c->gpr[REG_BLOCK] = c->rip;
-    c->insns += b->n;
+    if (unlikely(c->xl_cold)) {
+        o = xl_cold_start(c, b);
+    } else {
+        c->gpr[REG_BLOCK] = c->rip;
+        c->insns += b->n;
+    }
     while (o)
         o = o->fn(c, o);
 }
@@ -294,7 +305,8 @@ static void step_one(struct cpu *c)
     c->jc[jc_index(c->rip + c->segbase[ABI_CS])].key = ~0ull;
     if (b) {
         const struct op *o = b->ops;
-        fn = o->fn;
+        fn = b->first;
+        c->xl_cold = 0;
         fallthrough += o->len;
         c->gpr[REG_BLOCK] = c->rip;
         c->insns += b->n;
@@ -352,10 +364,12 @@ int cpu_run(struct cpu *c)
     c->exit_request = 1;
     simd_state_load(c);
     team_enter(c);
+    xl_enter_guest(c);
     if (sigsetjmp(env, 0) && !c->internal_error)
         cpu_unwind_to_event(c);
     int r = run_loop(c);
     c->unwind = NULL;
+    xl_leave_guest(c);
     team_leave(c);
     simd_state_save(c);
     cpu_state_save(c);

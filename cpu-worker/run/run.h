@@ -38,6 +38,8 @@ void tlb_context_update(struct cpu *c);  /* CPL or EFLAGS.AC changed: rights of 
 void tlb_protect_all(struct cpu *c); /* no fast stores at all */
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page); /* no fast stores to this page */
 void jc_flush(struct cpu *c);
+/* Makes loads (stores) of these bytes hit the first level, without raising. False: they must not, or cannot. */
+bool tlb_fill_plain(struct cpu *c, uint64_t va, unsigned size, bool write);
 /* Fetch translation: host address of the byte at lip and its gpa; raises #PF. NULL: not memory. */
 const uint8_t *mmu_fetch(struct cpu *c, uint64_t lip, uint64_t *gpa, uint64_t *ram_off);
 /* Same without raising: false if it would fault. */

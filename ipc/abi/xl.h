@@ -44,7 +44,7 @@
 
 #define ABI_XL_TLB_SIZE 1024u
 #define ABI_XL_JC_SIZE  4096u
-#define ABI_XL_SLOTS    65536u
+#define ABI_XL_SLOTS    262144u
 
 /* First-level soft TLB. Index: page number of the first byte, modulo the size. Tag: of the last byte's page and
  * the context, rotated so that translated code can make it without touching flags (rorx by 60, then 16 bits

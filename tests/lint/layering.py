@@ -25,6 +25,7 @@ ALLOWED = {
     "ui-proc": ["device-procs/runtime", "ipc", "seccomp", "vhost-user"],
     "cpu-worker": ["device-procs/runtime", "ipc", "seccomp"],
     "vmm/translator": ["ipc/abi"],
+    "vmm/translator/process": ["vmm/translator", "device-procs/runtime", "ipc", "seccomp"],
     "vmm/spawner": ["ipc", "seccomp"],
     "vmm": ["ipc", "vhost-user", "seccomp"],
 }

@@ -10,7 +10,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CHILDREN = ["cpu-worker", "block", "net", "net-link", "ui"]
+CHILDREN = ["cpu-worker", "block", "net", "net-link", "ui", "translator"]
 GROUPS = {"child": CHILDREN, "all": CHILDREN + ["vmm"]}
 MAX = 40
 TAG = re.compile(r"#syscalls:([\w-]+)\s+([a-z0-9_ ]+)")

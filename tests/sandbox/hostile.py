@@ -13,7 +13,7 @@ import device_child as dc
 import spawner as sp
 import tap
 
-ROLES = ["cpu-worker", "block", "net", "ui"]
+ROLES = ["cpu-worker", "block", "net", "ui", "translator"]
 # What a role is meant to be able to do.
 GRANTED = {("net", "socket_tcp")}
 # Refused with an error instead of death, because libc tries them by itself.
@@ -109,6 +109,11 @@ def each_attempt_fails_in_ui():
     try_all("ui")
 
 
+def each_attempt_fails_in_the_translator():
+    try_all("translator")
+
+
 if __name__ == "__main__":
     tap.main(each_attempt_succeeds_without_a_sandbox, each_attempt_fails_in_the_cpu_worker,
-             each_attempt_fails_in_block, each_attempt_fails_in_net, each_attempt_fails_in_ui)
+             each_attempt_fails_in_block, each_attempt_fails_in_net, each_attempt_fails_in_ui,
+             each_attempt_fails_in_the_translator)

@@ -55,8 +55,10 @@ static int note_accel(struct parse *c, const char *name, size_t len)
         c->tcg_asked = true;
     else if (len == 3 && !memcmp(name, "kvm", 3))
         c->kvm_asked = true;
+    else if (len == 6 && !memcmp(name, "interp", 6))
+        c->interp_asked = true;
     else
-        return parse_fail(c, "invalid accelerator '%.*s' (available: tcg)", (int)len, name);
+        return parse_fail(c, "invalid accelerator '%.*s' (available: tcg, interp)", (int)len, name);
     return 0;
 }
 
@@ -109,19 +111,30 @@ int set_machine(struct parse *c, const char *arg)
     return optlist_split(c, &l, arg, "type") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;
 }
 
+/* MiB, as QEMU counts; 0 = the default size. */
+static int key_tb_size(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct plan *p = obj;
+    uint64_t n;
+    if (opt_number(c, key, val, 0, PLAN_TB_SIZE_MAX >> 20, &n))
+        return -1;
+    p->tb_size = n << 20;
+    return 0;
+}
+
 int set_accel(struct parse *c, const char *arg)
 {
     static const struct opt_key keys[] = {
         {"accel", KEY_FN, .fn = key_accel},
         {"thread", KEY_ONLY, .form = "multi"}, /* always one thread for each CPU */
-        {"tb-size", KEY_REFUSE, .text = "there is no translation cache"},
+        {"tb-size", KEY_FN, .fn = key_tb_size},
         {"one-insn-per-tb", KEY_ONLY, .form = "off"},
         KEY_END,
     };
     struct optlist l;
 
     if (asks_help(arg)) {
-        fprintf(c->out, "Accelerators supported by bulkhead:\ntcg\n");
+        fprintf(c->out, "Accelerators supported by bulkhead:\ntcg\ninterp\n");
         return 1;
     }
     return optlist_split(c, &l, arg, "accel") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;

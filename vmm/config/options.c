@@ -21,8 +21,9 @@ const struct option option_table[] = {
     {"M|machine", "[type=]name[,prop=value]", GROUP_STANDARD, set_machine,
      "select the machine ('-machine help' for a list): pc, or pc-i440fx-* as another\n"
      "name of it. Properties: accel=tcg, acpi=on, usb=off, vmport=off, smm=off"},
-    {"accel", "[accel=]tcg[,thread=single|multi]", GROUP_STANDARD, set_accel,
-     "select the accelerator ('-accel help' for a list); guest CPUs are always emulated"},
+    {"accel", "[accel=]tcg[,thread=multi][,tb-size=n]|interp", GROUP_STANDARD, set_accel,
+     "select the accelerator ('-accel help' for a list); guest CPUs are always emulated: tcg translates\n"
+     "what runs often (tb-size= MiB of translations, default 256), interp only interprets"},
     {"cpu",
      "model[,+feature][,-feature][,feature=on|off][,check=on|off][,enforce=on|off]\n"
      "[,vendor=id][,family=n][,model=n][,stepping=n][,model-id=text][,level=n][,xlevel=n]\n"

@@ -63,7 +63,7 @@ struct parse {
     int legacy_nic[PLAN_NETS_MAX], legacy_user[PLAN_NETS_MAX]; /* -net: indexes into plan.net[] */
     unsigned char chr_uses[PLAN_CHAR_MAX];
     bool no_default_serial, no_default_monitor, no_default_net;
-    bool kvm_asked, tcg_asked, append_set, initrd_set, display_set, vga_set, vga_std;
+    bool kvm_asked, tcg_asked, interp_asked, append_set, initrd_set, display_set, vga_set, vga_std;
 };
 
 /* Writes "bulkhead: -opt arg: text" as the one error line (the first one wins). Returns -1. */

@@ -137,8 +137,8 @@ static void dump_machine(const struct plan *p, FILE *out)
 
     fprintf(out, "topology=%u,%u,%u,%u\n", p->topology.sockets, p->topology.dies, p->topology.cores,
             p->topology.threads);
-    fprintf(out, "name=%s\nmachine=%s\ncpu=%s\nmem=%" PRIu64 "\nsmp=%u\n", p->name, p->machine,
-            p->cpu, p->mem, p->smp);
+    fprintf(out, "name=%s\nmachine=%s\ncpu=%s\nmem=%" PRIu64 "\nsmp=%u\ntb_size=%" PRIu64 "\n", p->name, p->machine,
+            p->cpu, p->mem, p->smp, p->tb_size);
     fprintf(out, "uuid=%s\nkernel=%s\ninitrd=%s\nappend=%s\n", p->uuid, p->kernel, p->initrd,
             p->append);
     fprintf(out, "rtc=%s\nsandbox=%s\npidfile=%s\n", p->rtc_base, modes[p->sandbox], p->pidfile);

@@ -21,6 +21,8 @@
 #define PLAN_CHAR_MAX   16
 #define PLAN_DNS_MAX    3
 #define PLAN_MODULES_MAX 16
+#define PLAN_TB_SIZE (256ull << 20) /* translations, unless -accel tcg,tb-size= says otherwise */
+#define PLAN_TB_SIZE_MAX (16ull << 30)
 
 enum plan_char_kind { CHAR_NONE, CHAR_NULL, CHAR_STDIO, CHAR_FILE, CHAR_UNIX, CHAR_TCP, CHAR_PTY };
 struct plan_chardev { /* a host end for a serial port or a monitor */
@@ -121,6 +123,7 @@ struct plan {
     char cpu[64];                   /* model as named */
     struct abi_cpu_model cpu_model; /* what came of -cpu; plan_cpu_model adds the topology */
     uint64_t mem; /* bytes */
+    uint64_t tb_size; /* bytes of the translations' cache, 0: interpreter only */
     unsigned smp; /* vCPUs */
     struct abi_topology topology;
     char kernel[512], initrd[2048];

@@ -11,6 +11,10 @@ static int check_accel(struct parse *c)
 {
     if (c->kvm_asked && !c->tcg_asked)
         return parse_fail_at(c, "-accel", "kvm", "KVM is not used, CPUs are emulated (-accel tcg)");
+    if (c->interp_asked && !c->tcg_asked)
+        c->p->tb_size = 0;
+    else if (!c->p->tb_size)
+        c->p->tb_size = PLAN_TB_SIZE;
     return 0;
 }
 

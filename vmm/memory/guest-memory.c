@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "ipc/abi/machine-page.h"
 #include "ipc/abi/topology.h"
 #include "ipc/memfd.h"
+#include "ipc/abi/xl-shared.h"
 
 /* Mode 0400 makes reopening through /proc with write access fail for every other UID, so a
  * descriptor that was passed read-only stays read-only (docs/architecture.md, 7). */
@@ -143,6 +145,30 @@ static int create_codepage_map(struct vm *vm)
     return 0;
 }
 
+/* A second, read-only description of the same memfd. */
+static int reopen_read_only(int fd)
+{
+    char path[40];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int ro = open(path, O_RDONLY | O_CLOEXEC);
+    return ro < 0 ? -errno : ro;
+}
+/* Each side gets a descriptor that allows what it may do: the worker cannot make the cache writable, the
+ * translator cannot write what it was asked (decision 0010). */
+static int create_translations(struct vm *vm)
+{
+    if (!vm->plan.tb_size)
+        return 0;
+    vm->xl_cache_fd = sealed_memfd("translations", vm->plan.tb_size);
+    vm->xl_rings_fd = sealed_memfd("translation-asks", xl_rings_size(vm->plan.smp));
+    vm->xl_bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (vm->xl_cache_fd < 0 || vm->xl_rings_fd < 0 || vm->xl_bell_fd < 0)
+        return vm->xl_cache_fd < 0 ? vm->xl_cache_fd : vm->xl_rings_fd < 0 ? vm->xl_rings_fd : -errno;
+    vm->xl_cache_ro_fd = reopen_read_only(vm->xl_cache_fd);
+    vm->xl_rings_ro_fd = reopen_read_only(vm->xl_rings_fd);
+    return vm->xl_cache_ro_fd < 0 ? vm->xl_cache_ro_fd : vm->xl_rings_ro_fd < 0 ? vm->xl_rings_ro_fd : 0;
+}
+
 int mem_create(struct vm *vm, char *err, size_t errlen)
 {
     int r = create_ram(vm);
@@ -162,6 +188,8 @@ int mem_create(struct vm *vm, char *err, size_t errlen)
         r = create_codepage_map(vm);
     if (r == 0)
         r = mem_doorbells_create(vm);
+    if (r == 0)
+        r = create_translations(vm);
     if (r < 0) {
         snprintf(err, errlen, "cannot set up the VM's shared memory: %s", strerror(-r));
         mem_destroy(vm);
@@ -196,5 +224,10 @@ void mem_destroy(struct vm *vm)
     close_fd(&vm->codepage_fd);
     close_fd(&vm->display_fd);
     close_fd(&vm->display_ro_fd);
+    close_fd(&vm->xl_cache_fd);
+    close_fd(&vm->xl_cache_ro_fd);
+    close_fd(&vm->xl_rings_fd);
+    close_fd(&vm->xl_rings_ro_fd);
+    close_fd(&vm->xl_bell_fd);
     mem_eventfds_close(vm);
 }

@@ -31,6 +31,7 @@ static const char *const program_names[SPAWN_PROGRAMS] = {
     [SPAWN_BLOCK] = "bulkhead-block",
     [SPAWN_NET] = "bulkhead-net",
     [SPAWN_UI] = "bulkhead-ui",
+    [SPAWN_TRANSLATOR] = "bulkhead-translator",
 };
 
 static const struct {

@@ -147,10 +147,21 @@ static void worker_fds(struct boot_fds *b, const struct vm *vm)
     add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, vm->codepage_fd);
     add_fd(b, CTL__FD_KIND__FD_DOORBELL_VMM, 0, vm->doorbell_vmm);
     add_fd(b, CTL__FD_KIND__FD_DOORBELL_WORKER, 0, vm->doorbell_worker);
+    add_fd(b, CTL__FD_KIND__FD_XL_CACHE, 0, vm->xl_cache_ro_fd);
+    add_fd(b, CTL__FD_KIND__FD_XL_RINGS, 0, vm->xl_rings_fd);
+    add_fd(b, CTL__FD_KIND__FD_XL_BELL, 0, vm->xl_bell_fd);
     for (unsigned i = 0; i < vm->n_kick; i++)
         add_fd(b, CTL__FD_KIND__FD_KICK, i, vm->kick_fd[i]);
     for (unsigned i = 0; i < vm->n_call; i++)
         add_fd(b, CTL__FD_KIND__FD_CALL, i, vm->call_fd[i]);
+}
+
+/* It may read what is asked and write what is answered. Guest memory is not among it. */
+static void translator_fds(struct boot_fds *b, const struct vm *vm)
+{
+    add_fd(b, CTL__FD_KIND__FD_XL_CACHE, 0, vm->xl_cache_fd);
+    add_fd(b, CTL__FD_KIND__FD_XL_RINGS, 0, vm->xl_rings_ro_fd);
+    add_fd(b, CTL__FD_KIND__FD_XL_BELL, 0, vm->xl_bell_fd);
 }
 
 /* A device gets its own socket, its own file and its own state. Guest memory comes later, from the
@@ -184,6 +195,7 @@ struct boot_configs { /* one of them is used */
     struct net_msgs net;
     Ctl__WorkerConfig worker;
     Ctl__UiConfig ui;
+    Ctl__TranslatorConfig translator;
 };
 
 static void role_config(Ctl__Boot *m, struct boot_configs *cfg, const struct child *c)
@@ -203,7 +215,18 @@ static void role_config(Ctl__Boot *m, struct boot_configs *cfg, const struct chi
         ctl__worker_config__init(&cfg->worker);
         cfg->worker.ram_size = c->sup->vm->ram_size;
         cfg->worker.cpu = opt(p->cpu);
+        cfg->worker.has_xl_cache_size = p->tb_size != 0;
+        cfg->worker.xl_cache_size = p->tb_size;
         m->worker = &cfg->worker;
+        break;
+    case SPAWN_TRANSLATOR:
+        ctl__translator_config__init(&cfg->translator);
+        cfg->translator.cache_size = p->tb_size;
+        cfg->translator.vcpus = p->smp;
+        cfg->translator.vendor = c->sup->vm->page->cpu.vendor;
+        cfg->translator.feat = c->sup->vm->page->cpu.feat;
+        cfg->translator.n_feat = ABI_CPU_WORDS;
+        m->translator = &cfg->translator;
         break;
     default:
         ctl__ui_config__init(&cfg->ui);
@@ -229,6 +252,8 @@ int boot_send(struct child *c, int vu_fd)
         worker_fds(&b, c->sup->vm);
     else if (c->program == SPAWN_UI)
         ui_fds(&b, c->sup->vm);
+    else if (c->program == SPAWN_TRANSLATOR)
+        translator_fds(&b, c->sup->vm);
     else
         device_fds(&b, c, vu_fd);
     m.n_fds = b.n;

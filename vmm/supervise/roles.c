@@ -12,6 +12,7 @@ static const char *role_names[SPAWN_PROGRAMS] = {
     [SPAWN_BLOCK] = "block",
     [SPAWN_NET] = "net",
     [SPAWN_UI] = "ui",
+    [SPAWN_TRANSLATOR] = "translator",
 };
 
 /* The spawner refuses titles that are not printable ASCII; ids are checked by config/, but a title
@@ -95,6 +96,8 @@ unsigned sup_plan_roles(struct supervisor *s, struct vm *vm, int *files)
     nfiles = add_disks(s, &vm->plan, files);
     add_nets(s, &vm->plan);
     add_role(s, SPAWN_UI, "ui", "");
+    if (vm->plan.tb_size)
+        add_role(s, SPAWN_TRANSLATOR, "translator", "");
     s->splan.roles = s->n_child;
     s->splan.files = nfiles;
     return nfiles;
