@@ -13,6 +13,7 @@
 #define CR4_OSXSAVE 0x40000u
 #define CR4_PKE     0x400000u
 #define APIC_ENABLE 0x800u
+#define APIC_TIMER_HZ 1000000000u
 
 uint32_t cpuid_signature(const struct abi_cpu_model *m)
 {
@@ -119,6 +120,13 @@ static struct leaf basic(struct cpu *c, uint32_t leaf, uint32_t sub)
         return leaf_7(c, sub);
     case 0xb:
         return topology(c, sub, false);
+    case 0x15: /* TSC = ECX * EBX / EAX; ECX is the rate of the local APIC's timer too */
+        return c->model.tsc_khz && c->vendor != ABI_CPU_AMD ? (struct leaf){APIC_TIMER_HZ / 1000, c->model.tsc_khz, APIC_TIMER_HZ, 0}
+                                                            : (struct leaf){0};
+    case 0x16: { /* base, maximum and bus in MHz */
+        uint32_t mhz = c->model.tsc_khz / 1000;
+        return mhz && c->vendor != ABI_CPU_AMD ? (struct leaf){mhz, mhz, 100, 0} : (struct leaf){0};
+    }
     case 0x1f:
         return c->model.dies > 1 ? topology(c, sub, true) : (struct leaf){0};
     case 0xd: {
@@ -136,7 +144,9 @@ struct leaf cpuid_leaf(struct cpu *c, uint32_t leaf, uint32_t sub)
     const struct abi_cpu_model *m = &c->model;
     if (leaf >> 16 == 0x4000 && cpu_has(c, FEAT_HYPERVISOR) && m->hv_leaves) {
         if (leaf == 0x40000000)
-            return (struct leaf){0x40000000, 0x6b6c7542, 0x64616568, 0x20202020}; /* "Bulkhead    " */
+            return (struct leaf){m->tsc_khz ? 0x40000010 : 0x40000000, 0x6b6c7542, 0x64616568, 0x20202020}; /* "Bulkhead    " */
+        if (leaf == 0x40000010 && m->tsc_khz) /* kHz of the TSC and of the local APIC's timer */
+            return (struct leaf){m->tsc_khz, APIC_TIMER_HZ / 1000, 0, 0};
         return (struct leaf){0};
     }
     if (leaf >= 0x80000000u && leaf <= m->xlevel)

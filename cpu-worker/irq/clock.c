@@ -7,11 +7,22 @@
 #define NS_PER_S   1000000000ull
 #define MEASURE_NS 10000000ull
 
-static uint64_t tsc_hz_published;
+static uint64_t tsc_hz_published, tsc_ratio_published;
 
 uint64_t worker_tsc_hz(void)
 {
     return __atomic_load_n(&tsc_hz_published, __ATOMIC_RELAXED);
+}
+
+uint64_t worker_tsc_ratio(void)
+{
+    return __atomic_load_n(&tsc_ratio_published, __ATOMIC_RELAXED);
+}
+/* The host's counter at the guest's rate. */
+static uint64_t tsc_now(void)
+{
+    uint64_t ratio = worker_tsc_ratio(), host = __builtin_ia32_rdtsc();
+    return ratio ? (uint64_t)((unsigned __int128)host * ratio >> 32) : host;
 }
 
 /* #syscalls:cpu-worker clock_gettime -- where the vDSO cannot answer */
@@ -50,6 +61,11 @@ static void measure(struct vclock *k)
     uint64_t span = ns > k->base_ns ? ns - k->base_ns : 1;
     uint64_t hz = (uint64_t)((unsigned __int128)(tsc - k->base_tsc) * NS_PER_S / span);
     hz = hz ? hz : NS_PER_S;
+    if (k->page->cpu.tsc_khz) { /* -cpu ...,tsc-frequency= */
+        uint64_t guest = k->page->cpu.tsc_khz * 1000ull;
+        __atomic_store_n(&tsc_ratio_published, (uint64_t)(((unsigned __int128)guest << 32) / hz), __ATOMIC_RELAXED);
+        hz = guest;
+    }
     __atomic_store_n(&k->hz, hz, __ATOMIC_RELAXED);
     __atomic_store_n(&tsc_hz_published, hz, __ATOMIC_RELAXED);
 }
@@ -70,7 +86,7 @@ void vclock_run(struct vclock *k)
         return;
     if (!k->hz)
         measure(k);
-    uint64_t tsc = __builtin_ia32_rdtsc(); /* one moment for all: their difference is the guest's */
+    uint64_t tsc = tsc_now(); /* one moment for all: their difference is the guest's */
     for (unsigned i = 0; i < ABI_VCPU_MAX; i++)
         p->vcpu[i].tsc_offset = p->chipset.paused_tsc[i] - tsc;
     int64_t offset = (int64_t)(monotonic_ns() - p->chipset.paused_ns);
@@ -84,7 +100,7 @@ void vclock_pause(struct vclock *k)
     struct abi_machine_page *p = k->page;
     if (!__atomic_load_n(&k->running, __ATOMIC_RELAXED))
         return;
-    uint64_t tsc = __builtin_ia32_rdtsc();
+    uint64_t tsc = tsc_now();
     for (unsigned i = 0; i < ABI_VCPU_MAX; i++)
         p->chipset.paused_tsc[i] = tsc + p->vcpu[i].tsc_offset;
     __atomic_store_n(&p->chipset.paused_ns, vclock_now(k), __ATOMIC_RELAXED);
@@ -115,7 +131,7 @@ uint64_t vclock_guest_tsc(const struct vclock *k, unsigned vcpu)
 {
     if (!__atomic_load_n(&k->running, __ATOMIC_ACQUIRE))
         return k->page->chipset.paused_tsc[vcpu];
-    return __builtin_ia32_rdtsc() +
+    return tsc_now() +
            __atomic_load_n(&k->page->vcpu[vcpu].tsc_offset, __ATOMIC_RELAXED);
 }
 

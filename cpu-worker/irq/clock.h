@@ -15,7 +15,7 @@
 struct vclock {
     struct abi_machine_page *page;
     uint32_t running;   /* atomic */
-    uint64_t hz;        /* of the host's TSC, 0 = not measured yet. Atomic */
+    uint64_t hz;        /* of the guest's TSC, 0 = not measured yet. Atomic */
     uint64_t base_tsc, base_ns; /* first sample of the measurement */
 };
 
@@ -35,7 +35,9 @@ uint64_t vclock_to_monotonic(const struct vclock *k, uint64_t virt); /* while ru
 uint64_t vclock_guest_tsc(const struct vclock *k, unsigned vcpu);
 uint64_t vclock_tsc_to_ns(const struct vclock *k, unsigned vcpu, uint64_t tsc); /* virtual ns */
 
-/* Ticks per second of the TSC, host's and guest's: valid from the first run on, 0 before. */
+/* Ticks per second of the guest's TSC: valid from the first run on, 0 before. */
 uint64_t worker_tsc_hz(void);
+/* Guest ticks per host tick, times 2^32; 0: the guest's TSC runs at the host's rate. */
+uint64_t worker_tsc_ratio(void);
 
 #endif

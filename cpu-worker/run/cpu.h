@@ -152,6 +152,7 @@ struct cpu {
     uint32_t dbg_armed;         /* DBG_*: kinds of breakpoints that are enabled */
     uint32_t dbg_hit;           /* DR6 bits of the data and I/O breakpoints the instruction touched */
     uint32_t flush_req;         /* another thread asks for tlb_flush_all */
+    uint64_t tsc_ratio;         /* guest ticks per host tick, times 2^32; 0: the same rate */
     uint32_t vendor;            /* enum abi_cpu_vendor: whose documented behaviour */
     uint32_t feat[ABI_CPU_WORDS]; /* model.feat: cpu_has */
     struct abi_cpu_model model; /* checked copy of page->cpu */
@@ -226,7 +227,10 @@ static inline bool cpu_canonical(const struct cpu *c, uint64_t va)
 /* The time-stamp counter as the guest reads it. */
 static inline uint64_t cpu_guest_tsc(const struct cpu *c)
 {
-    return __builtin_ia32_rdtsc() + c->s->tsc_offset;
+    uint64_t host = __builtin_ia32_rdtsc();
+    if (__builtin_expect(c->tsc_ratio != 0, 0))
+        host = (uint64_t)((unsigned __int128)host * c->tsc_ratio >> 32);
+    return host + c->s->tsc_offset;
 }
 
 /* RFLAGS as the guest sees them, and setting all of them. */

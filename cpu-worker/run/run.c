@@ -15,6 +15,7 @@
 #include "cpu-worker/helpers/simd-trap.h"
 #include "cpu-worker/helpers/simd.h"
 #include "cpu-worker/interp/handlers.h"
+#include "cpu-worker/irq/clock.h"
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/chain.h"
@@ -360,6 +361,7 @@ int cpu_run(struct cpu *c)
 {
     sigjmp_buf env;
     c->unwind = &env;
+    c->tsc_ratio = worker_tsc_ratio();
     watch_disarm(c);
     c->exit_request = 1;
     simd_state_load(c);

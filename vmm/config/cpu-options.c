@@ -102,6 +102,21 @@ static int key_brand(struct parse *c, void *obj, const char *key, const char *va
     memcpy(l->m.brand, val, strlen(val));
     return 0;
 }
+/* In Hz; K, M and G are powers of 1000. */
+static int key_tsc(struct parse *c, void *obj, const char *key, const char *val)
+{
+    static const char unit[] = "KMGkmg";
+    struct cpu_line *l = obj;
+    char *end;
+    double hz = strtod(val, &end);
+    const char *u = *end ? strchr(unit, *end) : NULL;
+    for (long n = u ? (u - unit) % 3 : -1; n >= 0; n--)
+        hz *= 1000;
+    if (!*val || (*end && (!u || end[1])) || !(hz >= 1e6 && hz <= 1e11))
+        return parse_fail(c, "%s expects a rate from 1M to 100G (Hz), not '%s'", key, val);
+    l->m.tsc_khz = (uint32_t)(hz / 1000 + 0.5);
+    return 0;
+}
 static int key_host_phys(struct parse *c, void *obj, const char *key, const char *val)
 {
     struct cpu_line *l = obj;
@@ -139,7 +154,8 @@ static const struct opt_key keys[] = {
     {"pmu", KEY_ONLY, .form = "off"},
     {"migratable", KEY_ONLY, .form = "on"},
     {"host-cache-info", KEY_ONLY, .form = "off"},
-    {"tsc-frequency", KEY_REFUSE, .text = "the guest's TSC runs at the host's rate"},
+    {"tsc-frequency", KEY_FN, .fn = key_tsc},
+    {"tsc-freq", KEY_FN, .fn = key_tsc},
     {"legacy-cache", KEY_REFUSE, .text = "caches are those of the model"},
     {"ucode-rev", KEY_REFUSE, .text = "the revision is that of the model"},
     {"lmce", KEY_ONLY, .form = "off"},

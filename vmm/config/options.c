@@ -27,7 +27,7 @@ const struct option option_table[] = {
     {"cpu",
      "model[,+feature][,-feature][,feature=on|off][,check=on|off][,enforce=on|off]\n"
      "[,vendor=id][,family=n][,model=n][,stepping=n][,model-id=text][,level=n][,xlevel=n]\n"
-     "[,phys-bits=n][,host-phys-bits=on|off][,l3-cache=on|off]",
+     "[,phys-bits=n][,host-phys-bits=on|off][,l3-cache=on|off][,tsc-frequency=Hz]",
      GROUP_STANDARD, set_cpu,
      "select the CPU model ('-cpu help' for a list of models and features); default qemu64.\n"
      "Features that are not carried on this host are left out with a warning, and refused\n"

@@ -160,6 +160,8 @@ static void dump_cpu(const struct plan *p, FILE *out)
     const struct abi_cpu_model *m = &p->cpu_model;
 
     fprintf(out, "identity=%.12s %u %u %u\n", m->vendor_id, m->family, m->model, m->stepping);
+    if (m->tsc_khz)
+        fprintf(out, "tsc_khz=%u\n", m->tsc_khz);
     for (unsigned i = 0; i < cpu_feature_count; i++)
         if (abi_cpu_has(m->feat, cpu_feature_table[i].feature))
             fprintf(out, "feature.%s=on\n", cpu_feature_table[i].name);

@@ -60,6 +60,28 @@ static void test_routes(void)
     CHECK_EQ(ack(&f), -2);
 }
 
+/* Ticks of a guest whose processor has a rate of its own, against virtual time around them. */
+static void test_clock_rate(void)
+{
+    static struct vclock k;
+    f.page->cpu.tsc_khz = 1000000;
+    vclock_init(&k, f.page);
+    vclock_run(&k);
+    CHECK_EQ(worker_tsc_hz(), 1000000000);
+    uint64_t a = vclock_now(&k), t0 = vclock_guest_tsc(&k, 0), b = vclock_now(&k), c;
+    while ((c = vclock_now(&k)) - b < 5 * MS)
+        ;
+    uint64_t t1 = vclock_guest_tsc(&k, 0), d = vclock_now(&k);
+    CHECK(t1 - t0 <= (d - a) + (d - a) / 100 && t1 - t0 >= (c - b) - (c - b) / 100);
+    CHECK(vclock_tsc_to_ns(&k, 0, t1 + 1000000000) - d < SECOND + MS);
+    vclock_pause(&k);
+    uint64_t stopped = vclock_guest_tsc(&k, 0);
+    vclock_run(&k);
+    CHECK(vclock_guest_tsc(&k, 0) - stopped < SECOND * 10);
+    vclock_pause(&k);
+    f.page->cpu.tsc_khz = 0;
+}
+
 static void test_clock(void)
 {
     vclock_init(&clock_, f.page);
@@ -155,6 +177,7 @@ int main(void)
     test_clock();
     test_pump();
     test_timer();
+    test_clock_rate();
     fixture_fini(&f);
     return 0;
 }

@@ -183,6 +183,38 @@ static void tsc(void)
            after - before >= 1ull << 40, "a write to the TSC moves TSC_ADJUST by as much");
 }
 
+/* -cpu model,tsc-frequency=: the leaves that tell it, and the counter itself. */
+static void tsc_rate(void)
+{
+    struct abi_cpu_model m;
+    cpu_model_host(&m);
+    memcpy(m.vendor_id, "GenuineIntel", 12);
+    m.vendor = ABI_CPU_INTEL;
+    m.level = 0x1f;
+    m.tsc_khz = 2500000;
+    m.feat[CPUW_1_ECX] |= 1u << 31;
+    wear(&m);
+    struct leaf l = at(0x15, 0), none = {0};
+    ok(l.eax && (uint64_t)l.ecx * l.ebx / l.eax == 2500000000u && l.ecx == 1000000000, "leaf 15H: the rate, from the local APIC's");
+    ok(same(at(0x16, 0), (struct leaf){2500, 2500, 100, 0}), "leaf 16H: MHz");
+    ok(at(0x40000000, 0).eax == 0x40000010 && same(at(0x40000010, 0), (struct leaf){2500000, 1000000, 0, 0}),
+       "leaf 40000010H: kHz of the TSC and of the local APIC's timer");
+    m.vendor = ABI_CPU_AMD;
+    wear(&m);
+    ok(same(at(0x15, 0), none) && same(at(0x16, 0), none), "AMD has neither 15H nor 16H");
+    m.tsc_khz = 0;
+    m.vendor = ABI_CPU_INTEL;
+    wear(&m);
+    ok(same(at(0x15, 0), none) && at(0x40000000, 0).eax == 0x40000000, "a rate that is the host's is not told");
+    b.cpu->tsc_ratio = 1ull << 31;
+    uint64_t h0 = __builtin_ia32_rdtsc(), g0 = cpu_guest_tsc(b.cpu), h1 = __builtin_ia32_rdtsc();
+    while (__builtin_ia32_rdtsc() - h1 < 10000000)
+        ;
+    uint64_t h2 = __builtin_ia32_rdtsc(), g1 = cpu_guest_tsc(b.cpu), h3 = __builtin_ia32_rdtsc();
+    b.cpu->tsc_ratio = 0;
+    ok(g1 - g0 <= (h3 - h0) / 2 + 1 && g1 - g0 >= (h2 - h1) / 2 - 1, "half the rate: half the ticks");
+}
+
 int main(void)
 {
     if (bare_init(&b, 32u << 20))
@@ -193,5 +225,6 @@ int main(void)
     msr_vendor();
     msr_values();
     tsc();
+    tsc_rate();
     return ctest_done();
 }
