@@ -157,12 +157,14 @@ static unsigned image_size(const struct op *o)
     return IMAGE_XMM + 16u * o->aux;
 }
 
-/* The last byte of the 512 and the first are checked before anything is read or written. */
+/* Before anything is read or written: the address of the first doubleword, its alignment, and then whether the last
+ * byte of the 512 and the first may be accessed. */
 static uint64_t image_ea(struct cpu *c, const struct op *o, bool write)
 {
-    struct op t = *o;
-    t.ea &= (uint8_t)~EA_LEGACY;
-    if (op_ea(c, &t, 1, write) & 15)
+    uint64_t va = simd_part(c, o, 0, 4, write);
+    mmu_canonical(c, o, va);
+    mmu_canonical(c, o, va + 3);
+    if (va & 15)
         simd_gp(c, o);
     simd_part_probe(c, o, 511, 1, write);
     return simd_part_probe(c, o, 0, 1, write);

@@ -219,7 +219,7 @@ static bool header_valid(const struct cpu *c, const struct op *o, const struct i
         return o->imm != FORM_S && !(bv & ~c->s->xcr0) && !comp && !header_get(m, 2);
     for (unsigned i = 2; i < 8; i++)
         rest |= header_get(m, i);
-    return cpu_has(c, FEAT_XSAVEC) && !(comp & ~COMPACT & ~c->s->xcr0) && !(bv & ~comp) && !rest;
+    return cpu_has(c, FEAT_XSAVEC) && !(comp & ~COMPACT & ~c->s->xcr0) && !(bv & ~(comp & ~COMPACT)) && !rest;
 }
 
 static void vectors_get(struct cpu *c, const struct op *o, const struct image *m, uint64_t asked, uint64_t bv)
@@ -243,7 +243,7 @@ WORKER_OP(xrstor)
         simd_gp(c, o);
     uint64_t bv = header_get(&m, 0);
     bool compact = header_get(&m, 1) & COMPACT;
-    end_probe(c, o, asked, compact, false);
+    end_probe(c, o, compact ? asked & bv : asked, compact, false);
     bool sets_mxcsr = asked & (compact ? XSAVE_SSE : XSAVE_SSE | XSAVE_AVX);
     bool loads_mxcsr = sets_mxcsr && (!compact || (bv & XSAVE_SSE));
     if (asked & ((bv & 3) | (loads_mxcsr ? 7 : 0)))

@@ -359,13 +359,13 @@ OP(op_arpl)
 {
     need_protected(c, o);
     bool mem = o->dst == 0xff;
-    uint64_t ea = mem ? op_ea(c, o, 2, true) : 0;
+    uint64_t ea = mem ? op_ea(c, o, 2, false) : 0;
     uint16_t d = mem ? mmu_ld16(c, o, ea) : (uint16_t)c->gpr[o->dst], s = (uint16_t)c->gpr[o->src];
     bool adjust = (d & 3) < (s & 3);
     if (adjust) {
         d = (uint16_t)((d & ~3u) | (s & 3u));
         if (mem)
-            mmu_st16(c, o, ea, d);
+            mmu_st16(c, o, op_ea(c, o, 2, true), d); /* only now has it to be writable */
         else
             WR16(o->dst, d);
     }

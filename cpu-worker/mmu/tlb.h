@@ -17,8 +17,6 @@ struct translation {
 /* Raises #PF, #GP or #SS. Fills the TLB when the page is memory. */
 void mmu_translate(struct cpu *c, const struct op *o, uint64_t va, enum mmu_access acc,
                    struct translation *t);
-/* #GP or #SS. Of a crossing, the second page's address is checked before the first page is walked. */
-void mmu_canonical(struct cpu *c, const struct op *o, uint64_t va);
 /* Second level. What it holds was accessed before; a page with PAGE_D has D set in its entry. */
 bool tlb2_find(const struct cpu *c, uint64_t va, uint64_t *page);
 void tlb2_insert(struct cpu *c, uint64_t va, uint64_t page);

@@ -39,6 +39,9 @@ void mmu_probe_write(struct cpu *c, const struct op *o, uint64_t va, unsigned le
 /* The same for reading; reads nothing. */
 void mmu_probe_read(struct cpu *c, const struct op *o, uint64_t va, unsigned len);
 
+/* #GP or #SS. Of a crossing, the second page's address is checked before the first page is walked. */
+void mmu_canonical(struct cpu *c, const struct op *o, uint64_t va);
+
 /* Read-modify-write whose operand did not hit: checks it like a write. Host pointer when it is memory in
  * one piece, where the host's own instruction is as atomic as the guest's. NULL: the caller loads and
  * stores once each, alone among the vCPUs (an operand over two separate host pages, a device, ROM, a page

@@ -54,6 +54,16 @@ static uint64_t flags_mask(const struct insn *i, const struct state *before)
     return FL_COMPARED;
 }
 
+/* The instruction and data pointers are state that processors keep while an exception is pending, else not
+ * (APM 4, FXSAVE; the host's kernel switches tasks in between). */
+static bool pointers_defined(const struct fpu *f)
+{
+    return f->fsw & 0x80;
+}
+static bool pointers_same(const struct fpu *h, const struct fpu *e)
+{
+    return !pointers_defined(h) || (h->fop == e->fop && h->fip == e->fip && h->fdp == e->fdp);
+}
 static unsigned diff_fpu(const struct fpu *b, const struct fpu *h, const struct fpu *e)
 {
     unsigned bad = 0;
@@ -61,6 +71,11 @@ static unsigned diff_fpu(const struct fpu *b, const struct fpu *h, const struct 
     bad += report("fsw", 0, b->fsw, h->fsw, e->fsw);
     bad += report("ftw", 0, b->ftw, h->ftw, e->ftw);
     bad += report("mxcsr", 0, b->mxcsr, h->mxcsr, e->mxcsr);
+    if (pointers_defined(h)) {
+        bad += report("fop", 0, b->fop, h->fop, e->fop);
+        bad += report("fip", 0, b->fip, h->fip, e->fip);
+        bad += report("fdp", 0, b->fdp, h->fdp, e->fdp);
+    }
     for (int i = 0; i < 8; i++) {
         bad += report("st.mant", i, b->st[i].mant, h->st[i].mant, e->st[i].mant);
         bad += report("st.se", i, b->st[i].se, h->st[i].se, e->st[i].se);
@@ -76,7 +91,7 @@ static unsigned diff_fpu(const struct fpu *b, const struct fpu *h, const struct 
 static bool fpu_same(const struct fpu *h, const struct fpu *e)
 {
     return h->fcw == e->fcw && h->fsw == e->fsw && h->ftw == e->ftw && h->mxcsr == e->mxcsr &&
-           !memcmp(h->st, e->st, sizeof(h->st)) && !memcmp(h->xmm, e->xmm, sizeof(h->xmm)) &&
+           pointers_same(h, e) && !memcmp(h->st, e->st, sizeof(h->st)) && !memcmp(h->xmm, e->xmm, sizeof(h->xmm)) &&
            !memcmp(h->ymmh, e->ymmh, sizeof(h->ymmh));
 }
 static bool regs_same(const struct insn *i, const struct state *h, const struct state *e)

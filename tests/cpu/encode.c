@@ -84,7 +84,7 @@ bool encoding_random(const struct form *f, struct insn *i, uint64_t at)
         patch_memory(i);
         patch_branch(i);
         patch_immediates(i);
-        if (!shape_decode(i) || form_key(i) != f->key || !engine_accepts(i))
+        if (!shape_decode(i) || form_key(i) != f->key || engine_accepts(i) == !!i->refused)
             continue;
         put(i);
         return true;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define MAX_FORMS 16384u
+#define PREFIX_LOCK 4 /* in put_legacy's list, and the next one */
 
 static ZydisDecoder decoder[2];
 static struct form *all;
@@ -32,7 +33,14 @@ static bool is_string(const ZydisDecodedInstruction *in)
 }
 bool shape_decode(struct insn *i)
 {
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder[i->m64], i->bytes, 15, &i->in, i->ops)))
+    ZyanStatus st = ZydisDecoderDecodeFull(&decoder[i->m64], i->bytes, 15, &i->in, i->ops);
+    if (st == ZYDIS_STATUS_ILLEGAL_LOCK && i->refused) {
+        memset(&i->in, 0, sizeof(i->in));
+        i->len = 15;
+        return true;
+    }
+    i->refused = 0;
+    if (!ZYAN_SUCCESS(st))
         return false;
     i->len = i->in.length;
     i->branch = i->in.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
@@ -45,11 +53,21 @@ bool shape_decode(struct insn *i)
     return true;
 }
 
+/* Overrides that change nothing, or nothing but the base: one in eight. FS is the host's thread, and GS is empty
+ * in 32-bit code. */
+static unsigned put_segment(const struct shape *s, uint8_t *b, uint64_t r)
+{
+    static const uint8_t set[] = {0x2e, 0x36, 0x3e, 0x26, 0x65, 0x65};
+    if (r >> 20 & 7)
+        return 0;
+    b[0] = set[(r >> 24 & 0xff) % (s->m64 ? 6 : 4)];
+    return 1;
+}
 static unsigned put_legacy(const struct shape *s, uint8_t *b, uint64_t r)
 {
     static const uint8_t set[][3] = {{0}, {0x66}, {0xf3}, {0xf2}, {0xf0}, {0xf0, 0x66}, {0x66, 0xf3},
                                      {0x66, 0xf2}, {0x67}};
-    unsigned n = 0;
+    unsigned n = put_segment(s, b, r);
     for (unsigned k = 0; k < 3 && set[s->prefix][k]; k++)
         b[n++] = set[s->prefix][k];
     if (s->m64 && (s->w || (r & 3)))
@@ -67,10 +85,11 @@ static unsigned put_vex(const struct shape *s, uint8_t *b, uint64_t r)
         v &= 7;
     if (r >> 16 & 1) /* most forms have either a register here or 1111 */
         v = 0;
-    b[0] = 0xc4;
-    b[1] = (uint8_t)((~rxb & 7) << 5 | s->map);
-    b[2] = (uint8_t)(s->w << 7 | (~v & 15) << 3 | s->l << 2 | s->pp);
-    return 3;
+    unsigned n = put_segment(s, b, r);
+    b[n++] = 0xc4;
+    b[n++] = (uint8_t)((~rxb & 7) << 5 | s->map);
+    b[n++] = (uint8_t)(s->w << 7 | (~v & 15) << 3 | s->l << 2 | s->pp);
+    return n;
 }
 /* Bytes of a random instruction of this shape; fixed_reg: ModRM.reg is part of the opcode. */
 bool shape_build(const struct shape *s, struct insn *i, bool fixed_reg)
@@ -84,6 +103,8 @@ bool shape_build(const struct shape *s, struct insn *i, bool fixed_reg)
     unsigned reg = fixed_reg ? s->reg : q & 7;
     unsigned rm = s->rm < 8 ? s->rm : q >> 3 & 7;
     i->bytes[n++] = (uint8_t)((s->reg_form ? 0xc0 : mods[q >> 6 & 3]) | reg << 3 | rm);
+    if (!s->vex && (s->prefix == PREFIX_LOCK || s->prefix == PREFIX_LOCK + 1))
+        i->refused = 0x10000u | (uint32_t)s->map << 8 | s->opcode;
     for (q = rnd(); n < 15; q = q >> 8 | q << 56)
         i->bytes[n++] = (uint8_t)q;
     return shape_decode(i);
@@ -98,6 +119,10 @@ uint64_t form_key(const struct insn *i)
 {
     const ZydisDecodedInstruction *in = &i->in;
     uint64_t h = 0xcbf29ce484222325ull;
+    if (i->refused) {
+        mix(&h, i->m64 | (uint64_t)i->refused << 1);
+        return h;
+    }
     mix(&h, i->m64 | (uint64_t)in->mnemonic << 1 | (uint64_t)in->encoding << 20 |
                 (uint64_t)in->operand_width << 24 | (uint64_t)in->operand_count_visible << 36);
     mix(&h, in->attributes & (ZYDIS_ATTRIB_HAS_LOCK | ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
@@ -132,6 +157,11 @@ static unsigned operand_text(char *t, size_t room, const ZydisDecodedOperand *o)
 }
 static void form_name(struct form *f, const struct insn *i)
 {
+    if (i->refused) {
+        snprintf(f->name, sizeof(f->name), "%u lock, not to be locked: map %u opcode %02x", i->m64 ? 64 : 32,
+                 i->refused >> 8 & 3, i->refused & 0xff);
+        return;
+    }
     int n = snprintf(f->name, sizeof(f->name), "%u %s%s%s", i->m64 ? 64 : 32,
                      i->in.attributes & ZYDIS_ATTRIB_HAS_LOCK ? "lock " : "", i->rep ? "rep " : "",
                      ZydisMnemonicGetString(i->in.mnemonic));
@@ -218,13 +248,14 @@ static struct form *form_find(uint64_t key)
 static void offer(const struct shape *s)
 {
     struct insn i;
-    if (!shape_build(s, &i, true) || !engine_accepts(&i))
+    if (!shape_build(s, &i, true) || engine_accepts(&i) == !!i.refused)
         return;
     struct form *f = form_find(form_key(&i));
     if (!f->shapes) {
         f->m64 = s->m64;
         f->mnemonic = i.in.mnemonic;
-        f->group = group_of(&i);
+        f->refused = i.refused;
+        f->group = i.refused ? G_SYSTEM : group_of(&i);
         f->fp = f->group >= G_X87;
         f->listed = cover_listed(&i, &f->cover);
         form_name(f, &i);

@@ -66,6 +66,7 @@ struct insn {
     unsigned len;
     uint64_t at; /* where its first byte is */
     bool m64, branch, rep;
+    uint32_t refused; /* LOCK before what cannot be locked: map and opcode, else 0 */
     ZydisDecodedInstruction in;
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 };
@@ -77,6 +78,7 @@ struct form {
     char name[64];
     enum group group;
     bool m64, fp;
+    bool refused; /* #UD, not an instruction */
     bool listed; /* not for this process to run */
     const char *cover; /* test of what user mode cannot show, or NULL */
     ZydisMnemonic mnemonic;
@@ -95,6 +97,9 @@ bool encoding_random(const struct form *f, struct insn *i, uint64_t at);
 void cells_clear(void);
 /* operands.c */
 void operands_random(const struct form *f, const struct insn *i, struct state *s);
+/* images.c: what XSAVE, FXSAVE and their like are given; nothing for other instructions. */
+void image_components(const struct insn *i, struct state *s); /* only those both processors have or lack */
+void image_random(const struct insn *i, uint64_t at);
 /* random.c */
 uint64_t rnd(void);
 void rnd_seed(uint64_t seed);

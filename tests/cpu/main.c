@@ -60,7 +60,7 @@ static bool draw(const struct form *f, struct insn *i, unsigned n)
 {
     if (n < ENCODINGS)
         return encoding_random(f, i, CODE + (n + 1) * CELL + CELL_ENTRY);
-    for (unsigned tries = 0; tries < 20; tries++) {
+    for (unsigned tries = 0; tries < 20 && !f->refused; tries++) { /* whose length nobody knows */
         uint64_t edge = n == ENCODINGS ? CODE + 0x3000 : n == ENCODINGS + 1 ? CODE + 0x5000 : CODE_HOLE;
         uint64_t at = edge - 1 - rnd() % 10;
         if (encoding_random(f, i, at) && i->at + i->len > edge)

@@ -93,6 +93,7 @@ static void place_operand(const struct insn *i, const ZydisDecodedOperand *o, st
         to &= bytes > 16 ? ~31ull : ~15ull;
     if (bytes > 64 && (rnd() & 7))
         to &= ~63ull;
+    image_random(i, to);
     if (is_near_branch(i) && (!i->m64 || (rnd() & 7))) /* unaligned: a target that is not canonical */
         to &= ~7ull;
     if (o->mem.type == ZYDIS_MEMOP_TYPE_VSIB) {
@@ -117,17 +118,6 @@ static void place_operand(const struct insn *i, const ZydisDecodedOperand *o, st
     uint64_t at = (uint32_t)(to + disp);
     if (is_near_branch(i) && o->mem.index == ZYDIS_REGISTER_NONE && at >= DATA_A && at + 8 <= DATA_HOLE)
         memcpy(engine_ram() + at, &target, 8);
-}
-static bool is_xsave(const struct insn *i)
-{
-    switch (i->in.mnemonic) {
-    case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC:
-    case ZYDIS_MNEMONIC_XSAVEC64: case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64:
-    case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64:
-        return true;
-    default:
-        return false;
-    }
 }
 static void special_registers(const struct insn *i, struct state *s)
 {
@@ -230,10 +220,7 @@ void operands_random(const struct form *f, const struct insn *i, struct state *s
     for (unsigned k = 0; k < i->in.operand_count; k++)
         if (i->ops[k].type == ZYDIS_OPERAND_TYPE_MEMORY && i->ops[k].mem.type != ZYDIS_MEMOP_TYPE_AGEN)
             place_operand(i, &i->ops[k], s);
-    if (is_xsave(i)) { /* no state that the host has and the guest has not */
-        s->gpr[0] &= ~native_extra_state();
-        s->gpr[2] &= ~(native_extra_state() >> 32);
-    }
+    image_components(i, s);
     if (!i->m64)
         for (unsigned r = 0; r < 8; r++)
             s->gpr[r] = (uint32_t)s->gpr[r];

@@ -2,7 +2,7 @@
 /*
  * Guest code in the bare engine, started in 64-bit ring 0 with a GDT, a TSS and an IDT whose 256
  * gates lead to stubs that stop the machine. Stopping is a triple fault, which leaves every
- * register but the IDTR as the code had it. Must never be linked with the oracle.
+ * register but the IDTR as the code had it.
  */
 #ifndef BULKHEAD_TESTS_UNIT_CPU_RIG_H
 #define BULKHEAD_TESTS_UNIT_CPU_RIG_H
