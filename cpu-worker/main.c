@@ -378,11 +378,11 @@ static int memory_map(struct worker *w, const Ctl__Boot *boot, const int *fds, u
                          abi_codepage_size(all), "code-page map");
     if (!ram || !w->codepage)
         return -EINVAL;
-    mmio_host_init(&w->mem, w->page, ram, all);
+    mmio_host_prepare(&w->mem, w->page, ram, all);
     for (uint64_t i = 0, base = 0; i < ABI_RAM_MAX; base += slot[i++])
         mmio_slot_set(&w->mem, (unsigned)i, base, slot[i]);
     int err = display_create(w);
-    mmio_host_retake(&w->mem);
+    mmio_map_refresh(&w->mem);
     return err;
 }
 

@@ -19,6 +19,7 @@ void serial_rings_init(struct vm *vm)
     memset(own, 0, sizeof(own));
     for (unsigned i = 0; i < ABI_SERIAL_MAX; i++)
         vm->page->serial[i].present = vm->plan.serial[i] >= 0;
+    vm->page->serial[ABI_DEBUG_PORT].port = vm->plan.debug_port;
 }
 
 /* #syscalls:vmm write */

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ACPI fixed hardware: PM1a event and control blocks at 600h, the 24-bit PM timer at 608h, GPE
- * block 0 at AFE0h, and the SMI command port B2h that switches ACPI mode on. Owns the SCI; must
+ * ACPI fixed hardware: PM1a event and control blocks, the 24-bit PM timer and the PIIX4's global control
+ * where the PMBA register puts them, GPE block 0 at AFE0h, and the SMI command port B2h that switches ACPI mode on. Owns the SCI; must
  * never decide what power-off means, it only reports it. Reference: ACPI specification 6.3,
  * section 4.8.
  */
 #include "cpu-worker/chipset/chipset-internal.h"
 
-#define PM_BASE  0x600
 #define GPE_BASE 0xafe0
+#define PM_PORTS 64
+#define R_PM1  0x00
+#define R_CNT  0x04
+#define R_TMR  0x08
+#define R_GLBCTL 0x28
 #define PM_HZ    3579545ull
 #define STS_TMR    0x0001
 #define STS_PWRBTN 0x0100
@@ -82,16 +86,18 @@ static void cnt_write(struct chipset *cs, uint16_t v)
 static uint32_t dword_read(struct chipset *cs, uint16_t port)
 {
     struct abi_acpi_pm *p = &cs->st->pm;
-    switch (port) {
-    case PM_BASE:
+    if (port == GPE_BASE)
+        return p->gpe_sts | (uint32_t)p->gpe_en << 16;
+    switch (port - p->base) {
+    case R_PM1:
         tmr_update(cs);
         return p->pm1_sts | (uint32_t)p->pm1_en << 16;
-    case PM_BASE + 4:
+    case R_CNT:
         return p->pm1_cnt;
-    case PM_BASE + 8:
+    case R_TMR:
         return pm_tick(cs) & 0xffffff;
-    case GPE_BASE:
-        return p->gpe_sts | (uint32_t)p->gpe_en << 16;
+    case R_GLBCTL:
+        return p->glbctl;
     }
     return 0;
 }
@@ -102,20 +108,25 @@ static void dword_write(struct chipset *cs, uint16_t port, uint32_t v, uint32_t 
     struct abi_acpi_pm *p = &cs->st->pm;
     uint32_t old = dword_read(cs, port), merged = (old & ~mask) | (v & mask);
     uint32_t clear = v & mask & 0xffff; /* status bits: write one to clear */
-    switch (port) {
-    case PM_BASE:
+    if (port == GPE_BASE) {
+        p->gpe_sts &= ~clear;
+        p->gpe_en = (uint16_t)(merged >> 16);
+        acpi_update(cs);
+        return;
+    }
+    switch (port - p->base) {
+    case R_PM1:
         p->pm1_sts &= ~(clear & STS_ALL);
         p->pm1_en = merged >> 16 & EN_ALL;
         break;
-    case PM_BASE + 4:
+    case R_CNT:
         if (mask & 0xff00)
             cnt_write(cs, (uint16_t)merged);
         else if (mask & 0xff)
             p->pm1_cnt = (p->pm1_cnt & ~2u) | (merged & 2);
         break;
-    case GPE_BASE:
-        p->gpe_sts &= ~clear;
-        p->gpe_en = (uint16_t)(merged >> 16);
+    case R_GLBCTL: /* SMIs for the APM port are enabled in configuration space; the rest has no effect */
+        p->glbctl = merged;
         break;
     }
     acpi_update(cs);
@@ -154,11 +165,26 @@ void acpi_port_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t 
         dword_write(cs, port & ~3u, v << shift, mask << shift);
 }
 
+/* The vmm has the register that says where the blocks are; 0 = nowhere. */
+void acpi_move(struct chipset *cs)
+{
+    struct abi_acpi_pm *p = &cs->st->pm;
+    uint32_t base = __atomic_load_n(&cs->page->pm_base, __ATOMIC_RELAXED) & 0xffc0;
+    if (base == p->base && (!base || cs->port_owner[base] == PORT_ACPI))
+        return;
+    if (p->base)
+        cs_ports_claim(cs, p->base, PM_PORTS, PORT_NONE);
+    p->base = base;
+    if (base)
+        cs_ports_claim(cs, base, PM_PORTS, PORT_ACPI);
+}
+
 void acpi_reset(struct chipset *cs)
 {
     uint32_t seen = __atomic_load_n(&cs->page->power_button, __ATOMIC_RELAXED);
-    cs->st->pm = (struct abi_acpi_pm){.power_button_seen = seen, .tmr_checked = pm_tick(cs)};
-    cs_ports_claim(cs, PM_BASE, 12, PORT_ACPI);
+    cs->st->pm = (struct abi_acpi_pm){.power_button_seen = seen, .tmr_checked = pm_tick(cs),
+                                      .base = cs->st->pm.base};
+    acpi_move(cs);
     cs_ports_claim(cs, GPE_BASE, 4, PORT_ACPI);
     cs_ports_claim(cs, 0xb2, 2, PORT_ACPI);
     acpi_update(cs);

@@ -46,7 +46,8 @@ enum chipset_port_owner {
     PORT_UART,
     PORT_I8042,
     PORT_ACPI,
-    PORT_MISC
+    PORT_MISC,
+    PORT_DEBUG
 };
 
 struct chipset {
@@ -64,6 +65,7 @@ struct chipset {
     bool pic_out;                /* derived: INT of the master PIC. Atomic */
     uint64_t deadline_at[DL_COUNT]; /* derived from st, virtual ns */
     uint64_t deadline;              /* minimum, or earlier. Atomic */
+    bool debug_lost;                /* the debug port's ring was full and stayed so */
     uint8_t port_owner[65536];
 };
 
@@ -186,6 +188,7 @@ void hpet_write(struct chipset *cs, uint32_t off, unsigned size, uint64_t v);
 
 /* rtc.c: the clock. cmos.c: memory sizes in the battery-backed bytes */
 void cmos_init(struct chipset *cs);
+void cmos_board_set(struct chipset *cs); /* at each reset: what the vmm wants there */
 void rtc_init(struct chipset *cs);
 void rtc_reset(struct chipset *cs);
 void rtc_run(struct chipset *cs);
@@ -206,10 +209,16 @@ void i8042_port_write(struct chipset *cs, uint16_t port, uint8_t v);
 
 /* acpi-pm.c */
 void acpi_reset(struct chipset *cs);
+void acpi_move(struct chipset *cs); /* pm_base in the machine page may have changed */
 void acpi_run(struct chipset *cs);
 void acpi_power_button(struct chipset *cs);
 uint32_t acpi_port_read(struct chipset *cs, uint16_t port, unsigned size);
 void acpi_port_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t v);
+
+/* debug-port.c */
+void debug_port_reset(struct chipset *cs);
+uint8_t debug_port_read(void);
+void debug_port_write(struct chipset *cs, uint8_t v);
 
 /* ports.c */
 void ports_reset(struct chipset *cs);

@@ -40,6 +40,15 @@ void chipset_gsi_set(struct chipset *cs, unsigned gsi, bool level)
     cs_unlock(cs);
 }
 
+void chipset_board_changed(struct chipset *cs)
+{
+    cs_lock(cs);
+    acpi_move(cs);
+    for (unsigned slot = 0; slot < ABI_ISR_MAX; slot++)
+        cs_intx_refresh(cs, slot);
+    cs_unlock(cs);
+}
+
 /* ---- deadlines
  * ----------------------------------------------------------------------------------- */
 
@@ -180,6 +189,7 @@ static uint8_t byte_read(struct chipset *cs, uint16_t port)
     case PORT_I8042: return i8042_port_read(cs, port);
     case PORT_ACPI:  return acpi_port_read(cs, port, 1);
     case PORT_MISC:  return ports_read(cs, port);
+    case PORT_DEBUG: return debug_port_read();
     }
     return 0xff;
 }
@@ -194,6 +204,7 @@ static void byte_write(struct chipset *cs, uint16_t port, uint8_t v)
     case PORT_I8042: i8042_port_write(cs, port, v); break;
     case PORT_ACPI:  acpi_port_write(cs, port, 1, v); break;
     case PORT_MISC:  ports_write(cs, port, v); break;
+    case PORT_DEBUG: debug_port_write(cs, v); break;
     }
 }
 
@@ -201,7 +212,7 @@ static void byte_write(struct chipset *cs, uint16_t port, uint8_t v)
  * board is eight bits wide and the bus splits. */
 static bool wide(const struct chipset *cs, uint16_t port, unsigned size)
 {
-    return cs->port_owner[port] == PORT_ACPI && size > 1 && (port & 3) + size <= 4 && port >= 0x600;
+    return cs->port_owner[port] == PORT_ACPI && size > 1 && (port & 3) + size <= 4 && port != 0xb2 && port != 0xb3;
 }
 
 uint32_t chipset_io_read(struct chipset *cs, uint16_t port, unsigned size)
@@ -406,11 +417,14 @@ void chipset_reset(struct chipset *cs)
     pit_reset(cs);
     hpet_reset(cs);
     rtc_reset(cs);
+    cmos_board_set(cs);
     for (unsigned n = 0; n < ABI_UART_MAX; n++)
         uart_reset(cs, n);
     i8042_reset(cs);
     acpi_reset(cs);
     ports_reset(cs);
+    debug_port_reset(cs);
+    cs->st->fwcfg = (struct abi_fwcfg_state){0};
     cs_a20_set(cs, true); /* as firmware hands over */
     for (unsigned slot = 0; slot < ABI_ISR_MAX; slot++)
         cs_intx_refresh(cs, slot);

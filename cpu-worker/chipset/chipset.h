@@ -86,6 +86,8 @@ void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data);
 /* INTx of PCI functions: looks at isr[slot] of the machine page and drives its line. Call after
  * every change of that entry's bits, gsi or disabled field, from any thread. */
 void chipset_isr_update(struct chipset *cs, unsigned slot);
+/* A configuration register of the board was written: ports may have moved, lines may go elsewhere. */
+void chipset_board_changed(struct chipset *cs);
 bool chipset_a20(struct chipset *cs);
 /* A pending x87 error with CR0.NE = 0 stops the processor: raises IRQ 13. True: it is to be ignored. */
 bool chipset_ferr_raise(struct chipset *cs);

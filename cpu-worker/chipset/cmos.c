@@ -42,3 +42,13 @@ void cmos_init(struct chipset *cs)
     cmos[0x5f] = (uint8_t)(cs->page->vcpus ? cs->page->vcpus - 1 : 0); /* further processors */
     checksum(cmos);
 }
+
+void cmos_board_set(struct chipset *cs)
+{
+    uint8_t *cmos = cs->st->rtc.cmos;
+    cmos[0x38] = cmos[0x3d] = 0; /* boot order: given anew at each reset */
+    for (unsigned i = 0x10; i < sizeof(cs->page->cmos_board); i++)
+        if (cs->page->cmos_board[i])
+            cmos[i] = cs->page->cmos_board[i];
+    checksum(cmos);
+}

@@ -127,6 +127,13 @@ bool mmio_map_refresh(struct mmu_host *m)
 void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram,
                     uint64_t ram_size)
 {
+    mmio_host_prepare(m, page, ram, ram_size);
+    mmio_map_refresh(m);
+}
+
+void mmio_host_prepare(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram,
+                       uint64_t ram_size)
+{
     memset(m, 0, sizeof(*m));
     m->page = page;
     m->ram = ram;
@@ -137,19 +144,12 @@ void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *
     for (unsigned i = 0; i < ABI_KICK_MAX; i++)
         m->kick[i] = -1;
     m->seq = ~0u; /* odd: never equal to a published map */
-    mmio_map_refresh(m);
 }
 
 void mmio_slot_set(struct mmu_host *m, unsigned n, uint64_t base, uint64_t size)
 {
     if (base <= m->ram_size && size <= m->ram_size - base)
         m->slot[n] = (struct mmu_slot){base, size};
-}
-
-void mmio_host_retake(struct mmu_host *m)
-{
-    m->seq = ~0u;
-    mmio_map_refresh(m);
 }
 
 void mmio_a20_set(struct mmu_host *m, bool enabled)

@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/mmio/fwcfg-host.h"
 #include "cpu-worker/mmio/mailbox.h"
 #include "cpu-worker/mmio/map.h"
 #include "cpu-worker/run/run.h"
@@ -153,8 +154,11 @@ static void pci_write(struct cpu *c, uint16_t port, unsigned size, uint32_t v)
     uint32_t *latch = &c->page->chipset.ports.pci_address;
     if (port == PCI_ADDRESS)
         *latch = v & 0x80fffffc;
-    else if (*latch & PCI_ENABLE)
+    else if (*latch & PCI_ENABLE) {
         mailbox_call(c, ABI_MBOX_PCI_WRITE, pci_address(c, port), size, v);
+        if (!(*latch & 0xff0000 || (*latch & 0xf800) > 0x800)) /* host bridge, ISA bridge and its functions */
+            chipset_board_changed(c->chipset);
+    }
 }
 
 static const struct abi_map_entry *io_entry(struct mmu_host *m, uint16_t port)
@@ -170,6 +174,9 @@ uint32_t pio_read(struct cpu *c, uint16_t port, unsigned size)
         v = pci_read(c, port, size);
     } else if (vga_io_claims(c->mem->vga, port)) {
         v = vga_io_read(c, port, size);
+    } else if (fwcfg_claims(c->page, port)) {
+        struct fwcfg_host h = fwcfg_host_of(c);
+        v = fwcfg_read(c->chipset, &h, port, size);
     } else if (chipset_io_claims(c->chipset, port)) {
         v = chipset_io_read(c->chipset, port, size);
     } else {
@@ -187,6 +194,9 @@ void pio_write(struct cpu *c, uint16_t port, unsigned size, uint32_t v)
         pci_write(c, port, size, v);
     } else if (vga_io_claims(c->mem->vga, port)) {
         vga_io_write(c, port, size, v);
+    } else if (fwcfg_claims(c->page, port)) {
+        struct fwcfg_host h = fwcfg_host_of(c);
+        fwcfg_write(c->chipset, &h, port, size, v);
     } else if (chipset_io_claims(c->chipset, port)) {
         chipset_io_write(c->chipset, port, size, v);
     } else {

@@ -42,9 +42,10 @@ struct mmu_host { /* guest memory as this process sees it; one per VM */
  * -1: the caller stores the descriptors it was given. ram and page stay the caller's. */
 void mmio_host_init(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram,
                     uint64_t ram_size);
-/* Where memfd n lies in ram; afterwards the map must be taken anew (mmio_host_retake). */
+/* The same without the map: mmio_slot_set says where memfd n lies in ram, then mmio_map_refresh. */
+void mmio_host_prepare(struct mmu_host *m, struct abi_machine_page *page, uint8_t *ram,
+                       uint64_t ram_size);
 void mmio_slot_set(struct mmu_host *m, unsigned n, uint64_t base, uint64_t size);
-void mmio_host_retake(struct mmu_host *m);
 /* The vmm has published another map than the copy here: the vCPU's TLB must be flushed
  * (cpu_request_flush). Any thread. */
 bool mmio_map_changed(struct mmu_host *m);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ABI_CHIPSET_VERSION 2u
+#define ABI_CHIPSET_VERSION 3u
 #define ABI_LAPIC_MAX       64
 #define ABI_GSI_MAX         24 /* pins of the IOAPIC */
 #define ABI_UART_MAX        4
@@ -132,7 +132,10 @@ struct abi_acpi_pm {
     uint32_t power_button_seen;
     uint64_t tmr_checked; /* PM timer tick up to which TMR_STS is exact */
     uint8_t apm_cnt, apm_sts;
-    uint8_t pad2[6];
+    uint8_t pad2[2];
+    uint32_t base;       /* first port of the PM blocks, 0 = not decoded */
+    uint32_t glbctl;     /* PIIX4 global control */
+    uint32_t pad3;
 };
 struct abi_ports {
     uint32_t pci_address; /* latch of port CF8 */
@@ -140,6 +143,14 @@ struct abi_ports {
     uint8_t cf9;
     uint8_t post;         /* last byte written to port 80 */
     uint8_t ferr;         /* bit 0 = IRQ 13 is latched, bit 1 = IGNNE# */
+};
+
+struct abi_fwcfg_state { /* firmware configuration device */
+    uint16_t key;
+    uint8_t pad[2];
+    uint32_t offset;   /* of the next byte */
+    uint32_t dma_high; /* upper half of the DMA address */
+    uint32_t pad2;
 };
 
 struct abi_chipset_state {
@@ -162,6 +173,7 @@ struct abi_chipset_state {
     struct abi_i8042 i8042;
     struct abi_acpi_pm pm;
     struct abi_ports ports;
+    struct abi_fwcfg_state fwcfg;
     struct abi_lapic lapic[ABI_LAPIC_MAX];
 };
 
@@ -174,7 +186,7 @@ _Static_assert(sizeof(struct abi_hpet) == 128, "ABI");
 _Static_assert(sizeof(struct abi_rtc) == 160, "ABI");
 _Static_assert(sizeof(struct abi_uart) == 88, "ABI");
 _Static_assert(sizeof(struct abi_i8042) == 48, "ABI");
-_Static_assert(sizeof(struct abi_acpi_pm) == 32, "ABI");
+_Static_assert(sizeof(struct abi_acpi_pm) == 40, "ABI");
 _Static_assert(offsetof(struct abi_chipset_state, line) == 536, "ABI");
 _Static_assert(sizeof(struct abi_chipset_state) <= 32768, "ABI: at most 32 KiB");
 

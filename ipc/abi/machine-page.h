@@ -29,7 +29,8 @@
 #define ABI_CALL_MAX    128 /* interrupt eventfds, device processes and vmm -> worker */
 #define ABI_ISR_MAX     32  /* virtio ISR registers, one per PCI function with INTx */
 #define ABI_VCPU_MAX    64
-#define ABI_SERIAL_MAX  4
+#define ABI_SERIAL_MAX  5   /* the UARTs and the debug port */
+#define ABI_DEBUG_PORT  4   /* its index; only tx is used */
 #define ABI_PCICFG_MAX  32  /* functions on bus 0 with a published configuration space */
 
 enum abi_slot { /* the worker maps the slots one after another: that order is guest memory to its engine */
@@ -93,6 +94,8 @@ enum abi_mbox_op {
     ABI_MBOX_IO_WRITE,
     ABI_MBOX_PCI_READ,  /* addr = bus<<16 | dev<<11 | fn<<8 | reg (byte register, no enable bit) */
     ABI_MBOX_PCI_WRITE,
+    ABI_MBOX_FWCFG, /* addr = key of a firmware configuration item: make its contents anew */
+    ABI_MBOX_FWCFG_WRITTEN, /* addr = key: the guest wrote to it */
 };
 struct abi_mailbox {
     uint32_t req;  /* the worker increments it after filling the fields (store-release), */
@@ -119,7 +122,8 @@ struct abi_char_ring {
 struct abi_serial {
     uint32_t present;    /* vmm: this UART exists */
     uint32_t break_req;  /* vmm increments: receive a break condition */
-    uint8_t pad[56];
+    uint32_t port;       /* vmm: the debug port's address; UARTs have theirs by index */
+    uint8_t pad[52];
     struct abi_char_ring tx, rx;
 };
 
@@ -140,8 +144,11 @@ struct abi_machine_page {
     uint32_t acpi_sci_gsi; /* 9 */
     uint32_t power_button; /* vmm increments: ACPI power button pressed */
     uint32_t apm_smi;      /* vmm: stores to port B2h raise an SMI (PIIX4 DEVACTB.APMC_EN) */
-    uint32_t pad_smi;
+    uint32_t pm_base;  /* vmm: first port of the ACPI registers, 0 = not decoded */
+    uint32_t smb_base; /* vmm: of the SMBus host controller, 0 = not decoded */
+    uint32_t pad_pm;
     uint64_t slot_size[ABI_RAM_MAX]; /* vmm: bytes of each slot's memfd, 0 = there is none */
+    uint64_t fwcfg_off; /* vmm: struct abi_fwcfg in ABI_SLOT_BOARD; 0 = there is no such device */
     uint8_t cmos_board[128]; /* vmm: bytes other than 0 are put into the CMOS at each reset */
     /* Guest clock: worker's virtual time = CLOCK_MONOTONIC - clock_offset_ns; frozen while paused. */
     int64_t clock_offset_ns;

@@ -133,7 +133,7 @@ static int node_cache(struct parse *c, const struct pend_node *n, char cache[16]
 
 int blockdev_take(struct parse *c, const char *name)
 {
-    struct plan_disk d = {.fd = -1, .pci_slot = -1, .blockdev = true};
+    struct plan_disk d = {.fd = -1, .pci_slot = -1, .bootindex = -1, .rom = -1, .blockdev = true};
     struct pend_node *top = find_node(c, name), all, *n = top;
 
     if (!n)

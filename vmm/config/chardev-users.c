@@ -46,6 +46,11 @@ int set_monitor(struct parse *c, const char *arg)
     return strcmp(arg, "none") ? add_front(c, FRONT_HMP, arg, false) : 0;
 }
 
+int set_debugcon(struct parse *c, const char *arg)
+{
+    return add_front(c, FRONT_DEBUGCON, arg, false);
+}
+
 int set_qmp(struct parse *c, const char *arg)
 {
     c->no_default_monitor = true;
@@ -170,6 +175,13 @@ static int resolve_front(struct parse *c, const struct pend_front *f, unsigned *
         c->p->serial[n] = index;
         return index < 0 ? -1 : 0;
     }
+    if (f->kind == FRONT_DEBUGCON) {
+        if (c->p->serial[PLAN_DEBUG_PORT] >= 0)
+            return parse_fail(c, "there is only one debug port");
+        index = resolve_spec(c, f, "debugcon");
+        c->p->serial[PLAN_DEBUG_PORT] = index;
+        return index < 0 ? -1 : 0;
+    }
     snprintf(label, sizeof(label), "compat_monitor%u", (*monitors)++);
     index = resolve_spec(c, f, label);
     return index < 0 ? -1 : add_monitor(c, index, f->kind == FRONT_QMP, f->pretty);
@@ -193,6 +205,19 @@ static int resolve_isa_serial(struct parse *c, const struct pend_device *d, unsi
         return parse_fail(c, "serial port %d is already in use", n);
     c->p->serial[n] = front_by_id(c, d->backend, false);
     return c->p->serial[n] < 0 ? -1 : 0;
+}
+
+static int resolve_isa_debugcon(struct parse *c, const struct pend_device *d)
+{
+    c->opt = d->opt;
+    c->arg = d->arg;
+    if (!d->backend[0])
+        return parse_fail(c, "isa-debugcon needs chardev=");
+    if (c->p->serial[PLAN_DEBUG_PORT] >= 0)
+        return parse_fail(c, "there is only one debug port");
+    c->p->debug_port = d->iobase;
+    c->p->serial[PLAN_DEBUG_PORT] = front_by_id(c, d->backend, false);
+    return c->p->serial[PLAN_DEBUG_PORT] < 0 ? -1 : 0;
 }
 
 static int add_defaults(struct parse *c)
@@ -229,7 +254,8 @@ int chardev_resolve(struct parse *c)
         if (resolve_front(c, &c->front[i], &serials, &monitors))
             return -1;
     for (unsigned i = 0; i < c->n_dev; i++)
-        if (c->dev[i].kind == DEV_SERIAL && resolve_isa_serial(c, &c->dev[i], &serials))
+        if ((c->dev[i].kind == DEV_SERIAL && resolve_isa_serial(c, &c->dev[i], &serials)) ||
+            (c->dev[i].kind == DEV_DEBUGCON && resolve_isa_debugcon(c, &c->dev[i])))
             return -1;
     return 0;
 }

@@ -54,6 +54,20 @@ static int key_serial(struct parse *c, void *obj, const char *key, const char *v
     return disk_serial(c, key, val, d->serial);
 }
 
+static int key_bootindex(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+    uint64_t v;
+
+    if (opt_number(c, key, val, 0, 0x7fffffff, &v))
+        return -1;
+    for (unsigned i = 0; i < c->n_dev; i++)
+        if (c->dev[i].bootindex == (int)v)
+            return parse_fail(c, "The bootindex %d has already been used", (int)v);
+    d->bootindex = (int)v;
+    return 0;
+}
+
 static int key_mac(struct parse *c, void *obj, const char *key, const char *val)
 {
     struct pend_device *d = obj;
@@ -98,10 +112,12 @@ static int key_port(struct parse *c, void *obj, const char *key, const char *val
          .text = "no legacy (virtio 0.9) interface"},                                              \
         {"disable-modern", KEY_FN, .fn = key_tristate, .form = "on|off|auto",                      \
          .text = "no virtio 1.0 interface"},                                                       \
-        {"bootindex", KEY_REFUSE, .text = "firmware is not built, only -kernel boots"},            \
+        {"bootindex", KEY_FN, .fn = key_bootindex, .form = "n", .text = "boot priority, 0 first"}, \
         {"num-queues", KEY_ONLY, .form = "1"}, {"multifunction", KEY_ONLY, .form = "off"},         \
         {"iothread", KEY_REFUSE, .text = "every device has a process of its own"},                 \
-        {"romfile", KEY_REFUSE, .text = "firmware is not built"},                                  \
+        {"romfile", .kind = KEY_FN, .fn = vga_key_rom, .form = "file",                             \
+         .text = "expansion ROM; empty = none"},                                                   \
+        {"rombar", KEY_ONLY, .form = "1"},                                                         \
         {"packed", KEY_ONLY, .form = "off"}, {"vectors", .kind = KEY_REFUSE},                      \
     {                                                                                              \
         "acpi-index", .kind = KEY_REFUSE                                                           \
@@ -155,6 +171,14 @@ static const struct opt_key vga_keys[] = {
     KEY_END,
 };
 
+static const struct opt_key debugcon_keys[] = {
+    ID_KEY,
+    {"iobase", KEY_FN, .fn = key_port, .form = "port", .text = "its port (default 0xe9)"},
+    {"chardev", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
+     .form = "name", .text = "the -chardev behind it"},
+    KEY_END,
+};
+
 static const struct model {
     const char *name, *alias;
     enum dev_kind kind;
@@ -174,6 +198,7 @@ static const struct model {
     {"isa-debug-exit", "", DEV_DEBUG_EXIT, debug_exit_keys, false,
      "ends the emulator with the status the guest writes"},
     {"VGA", "", DEV_VGA, vga_keys, false, "standard VGA"},
+    {"isa-debugcon", "", DEV_DEBUGCON, debugcon_keys, false, "debug port of firmware"},
     {.name = NULL},
 };
 
@@ -206,7 +231,7 @@ static int check_device(struct parse *c, const struct pend_device *d)
 int set_device(struct parse *c, const char *arg)
 {
     struct pend_device d = {.opt = c->opt, .arg = c->arg, .slot = -1, .index = -1,
-                            .iobase = 0x501, .iosize = 2};
+                            .bootindex = -1};
     const struct model *m;
     struct optlist l;
     const char *name;
@@ -226,6 +251,8 @@ int set_device(struct parse *c, const char *arg)
         return 1;
     }
     d.kind = m->kind;
+    d.iobase = m->kind == DEV_DEBUGCON ? c->p->debug_port : 0x501;
+    d.iosize = 2;
     d.model = m->name;
     d.disable_legacy = m->no_legacy;
     if (optkeys_apply(c, m->keys, &l, &d, m->name) || check_device(c, &d))

@@ -189,7 +189,7 @@ static int add_drive(struct parse *c, struct drive *dr)
 
 int set_drive(struct parse *c, const char *arg)
 {
-    struct drive dr = {.index = -1, .d = {.fd = -1, .pci_slot = -1}};
+    struct drive dr = {.index = -1, .d = {.fd = -1, .pci_slot = -1, .bootindex = -1, .rom = -1}};
     struct optlist l;
 
     strcpy(dr.d.cache, "writeback");
@@ -221,6 +221,14 @@ static int device_disk(struct parse *c, const struct pend_device *dev)
     return i;
 }
 
+int device_rom(struct parse *c, const struct pend_device *dev, int *rom)
+{
+    if (!dev->romfile[0])
+        return 0;
+    *rom = plan_rom_want(c->p, "romfile", dev->romfile);
+    return *rom < 0 ? parse_fail(c, "too many ROM files (limit %d)", PLAN_ROMS_MAX) : 0;
+}
+
 static int attach_blk(struct parse *c, const struct pend_device *dev)
 {
     struct plan_disk *d;
@@ -236,6 +244,9 @@ static int attach_blk(struct parse *c, const struct pend_device *dev)
     d = &c->p->disk[i];
     d->used = true;
     d->pci_slot = dev->slot;
+    d->bootindex = dev->bootindex;
+    if (device_rom(c, dev, &d->rom))
+        return -1;
     d->pci_fn = dev->fn;
     d->disable_legacy = dev->disable_legacy;
     d->disable_modern = dev->disable_modern;

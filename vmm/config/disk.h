@@ -16,4 +16,7 @@ int disk_serial(struct parse *c, const char *key, const char *val, char serial[2
 /* Makes a disk of a -blockdev node. Its index, -2 when there is no such node, -1 when reported. */
 int blockdev_take(struct parse *c, const char *node);
 
+/* The expansion ROM of -device ...,romfile=: an index into plan.rom[], unchanged without one. */
+int device_rom(struct parse *c, const struct pend_device *dev, int *rom);
+
 #endif

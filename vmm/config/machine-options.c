@@ -237,7 +237,7 @@ int set_smp(struct parse *c, const char *arg)
     return 0;
 }
 
-/* ---- -rtc, -boot
+/* ---- -rtc
  * --------------------------------------------------------------------------------- */
 static int key_rtc_base(struct parse *c, void *obj, const char *key, const char *val)
 {
@@ -289,18 +289,4 @@ int64_t plan_rtc_base(const struct plan *p)
     if (strcmp(p->rtc_base, "localtime"))
         return p->rtc_start_s;
     return localtime_r(&now, &tm) ? (int64_t)now + tm.tm_gmtoff : (int64_t)now;
-}
-
-int set_boot(struct parse *c, const char *arg)
-{
-    static const char why[] = "firmware is not built, only -kernel boots";
-    static const struct opt_key keys[] = {
-        {"strict", KEY_ONLY, .form = "on"},          {"order", KEY_REFUSE, .text = why},
-        {"once", KEY_REFUSE, .text = why},           {"menu", KEY_REFUSE, .text = why},
-        {"splash", KEY_REFUSE, .text = why},         {"splash-time", KEY_REFUSE, .text = why},
-        {"reboot-timeout", KEY_REFUSE, .text = why}, KEY_END,
-    };
-    struct optlist l;
-
-    return optlist_split(c, &l, arg, "order") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;
 }

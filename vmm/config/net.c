@@ -2,6 +2,7 @@
 /*
  * -netdev, -nic, -net and joining back ends with cards. Must never touch the host's network.
  */
+#include "vmm/config/disk.h"
 #include "vmm/config/net.h"
 
 #include <string.h>
@@ -81,7 +82,7 @@ static int add_net(struct parse *c, const struct plan_net *n)
     p->net[p->n_net].link_fd = p->net[p->n_net].listen_fd = -1;
     if (n->id[0] && find_net(c, n->id) >= 0)
         return parse_fail(c, "Duplicate ID '%s' for netdev", n->id);
-    p->net[p->n_net].pci_slot = -1;
+    p->net[p->n_net].pci_slot = p->net[p->n_net].bootindex = p->net[p->n_net].rom = -1;
     return (int)p->n_net++;
 }
 
@@ -244,6 +245,9 @@ static int attach_card(struct parse *c, const struct pend_device *d, unsigned *l
     n = &c->p->net[i];
     n->has_card = true;
     n->pci_slot = d->slot;
+    n->bootindex = d->bootindex;
+    if (device_rom(c, d, &n->rom))
+        return -1;
     n->pci_fn = d->fn;
     n->disable_legacy = d->disable_legacy;
     n->disable_modern = d->disable_modern;

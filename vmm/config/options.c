@@ -13,7 +13,7 @@
     }
 #define IDE      "IDE disks are not built; use -drive file=...,format=raw,if=virtio"
 #define SCREEN   "no display is built; use -display none or -nographic"
-#define FIRMWARE "firmware is not built; use -kernel"
+#define FIRMWARE "flash is not built; use -bios"
 
 const struct option option_table[] = {
     {"h|help", NULL, GROUP_STANDARD, show_help, "display this help and exit"},
@@ -83,6 +83,8 @@ const struct option option_table[] = {
      "tcp:host:port[,server=on][,wait=off], pty, null, chardev:id, none; mon:dev adds a\n"
      "monitor, reached with Ctrl-a c"},
     {"parallel", "none", GROUP_CHAR, set_parallel, "no parallel port (the only choice)"},
+    {"debugcon", "dev", GROUP_CHAR, set_debugcon,
+     "where the firmware's debug port (0xe9, or isa-debugcon.iobase) goes, as for -serial"},
     {"monitor", "dev", GROUP_CHAR, set_monitor, "where the monitor goes, as for -serial"},
     {"qmp", "dev", GROUP_CHAR, set_qmp, "where the JSON monitor goes, as for -serial"},
     {"qmp-pretty", "dev", GROUP_CHAR, set_qmp_pretty, "the same with indented output"},
@@ -102,9 +104,23 @@ const struct option option_table[] = {
     {"kernel", "file", GROUP_BOOT, set_kernel, "kernel to boot: Linux bzImage, PVH ELF, Multiboot, vmlinux"},
     {"append", "line", GROUP_BOOT, set_append, "command line of the kernel"},
     {"initrd", "file", GROUP_BOOT, set_initrd, "initial RAM disk; for a Multiboot kernel modules: \"file args,file2\""},
-    {"boot", "strict=on", GROUP_BOOT, set_boot,
-     "only strict=on: nothing but the kernel given is ever booted"},
+    {"bios", "file", GROUP_BOOT, set_bios,
+     "firmware at the top of 4 GiB; default bios-256k.bin (SeaBIOS) unless -kernel is given"},
+    {"L", "dir", GROUP_BOOT, set_rom_dir, "look for firmware and ROM files here first"},
+    {"option-rom", "file", GROUP_BOOT, set_option_rom, "a ROM the firmware runs"},
+    {"boot",
+     "[order=]drives[,once=drives][,menu=on|off][,splash=file][,splash-time=ms]\n"
+     "[,reboot-timeout=ms][,strict=on|off]",
+     GROUP_BOOT, set_boot,
+     "what the firmware starts: a, b floppy, c disk, d CD-ROM, n network; once for the first\n"
+     "start only; strict: only devices with a bootindex"},
+    {"fw_cfg", "[name=]name,file=path|string=text", GROUP_BOOT, set_fwcfg,
+     "a file for the guest in the firmware configuration device"},
+    {"no-fd-bootchk", NULL, GROUP_BOOT, set_no_fd_bootchk,
+     "the firmware starts a floppy without looking for its boot signature"},
 
+    {"global", "driver.property=value", GROUP_EXPERT, set_global,
+     "isa-debugcon.iobase=port, PIIX4_PM.disable_s3=0|1, ICH9-LPC.disable_s3=0|1"},
     {"S", NULL, GROUP_EXPERT, set_paused, "do not start the CPU until the monitor says 'cont'"},
     {"no-reboot", NULL, GROUP_EXPERT, set_no_reboot, "exit when the guest reboots"},
     {"no-shutdown", NULL, GROUP_EXPERT, set_no_shutdown, "pause when the guest powers off"},
@@ -134,10 +150,6 @@ const struct option option_table[] = {
     REFUSED("pflash", FIRMWARE),
     REFUSED("mtdblock", NULL),
     REFUSED("sd", NULL),
-    REFUSED("bios", FIRMWARE),
-    REFUSED("L", FIRMWARE),
-    REFUSED("option-rom", FIRMWARE),
-    REFUSED("fw_cfg", NULL),
     REFUSED("dtb", NULL),
     REFUSED("acpitable", NULL),
     REFUSED("smbios", NULL),
@@ -157,7 +169,6 @@ const struct option option_table[] = {
     REFUSED("audiodev", "sound is not built"),
     REFUSED("audio", "sound is not built"),
     REFUSED("soundhw", "sound is not built"),
-    REFUSED("global", NULL),
     REFUSED("set", NULL),
     REFUSED("object", NULL),
     REFUSED("readconfig", NULL),
@@ -191,11 +202,9 @@ const struct option option_table[] = {
     REFUSED("chroot", "every process has its own empty root already"),
     REFUSED("runas", "every process has its own user already"),
     REFUSED("run-with", NULL),
-    REFUSED("debugcon", NULL),
     REFUSED("singlestep", NULL),
     REFUSED("tb-size", NULL),
     REFUSED("win2k-hack", NULL),
-    REFUSED("no-fd-bootchk", NULL),
     REFUSED("compat", NULL),
     REFUSED("enable-sync-profile", NULL),
     REFUSED("perfmap", NULL),

@@ -40,7 +40,14 @@ int set_machine(struct parse *c, const char *arg);
 int set_accel(struct parse *c, const char *arg);
 int set_smp(struct parse *c, const char *arg);
 int set_rtc(struct parse *c, const char *arg);
+/* firmware-options.c: */
 int set_boot(struct parse *c, const char *arg);
+int set_bios(struct parse *c, const char *arg);
+int set_rom_dir(struct parse *c, const char *arg);
+int set_option_rom(struct parse *c, const char *arg);
+int set_fwcfg(struct parse *c, const char *arg);
+int set_global(struct parse *c, const char *arg);
+int set_no_fd_bootchk(struct parse *c, const char *arg);
 /* cpu-options.c: */
 int set_cpu(struct parse *c, const char *arg);
 /* process-options.c: */
@@ -70,6 +77,7 @@ int set_chardev(struct parse *c, const char *arg);
 int set_serial(struct parse *c, const char *arg);
 int set_parallel(struct parse *c, const char *arg);
 int set_monitor(struct parse *c, const char *arg);
+int set_debugcon(struct parse *c, const char *arg);
 int set_qmp(struct parse *c, const char *arg);
 int set_qmp_pretty(struct parse *c, const char *arg);
 int set_mon(struct parse *c, const char *arg);

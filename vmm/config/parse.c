@@ -79,10 +79,14 @@ static void plan_defaults(struct plan *p)
     p->smp = 1;
     p->bios_rom = -1;
     p->kernel_fd = p->initrd_fd = p->pidfile_fd = -1;
-    for (unsigned i = 0; i < PLAN_SERIAL_MAX; i++)
+    for (unsigned i = 0; i < PLAN_PORTS_MAX; i++)
         p->serial[i] = -1;
+    p->debug_port = 0xe9;
+    p->boot.splash_fd = p->boot.splash_ms = p->boot.reboot_ms = -1;
     for (unsigned i = 0; i < PLAN_DISKS_MAX; i++)
-        p->disk[i].fd = -1;
+        p->disk[i].fd = p->disk[i].bootindex = p->disk[i].rom = -1;
+    for (unsigned i = 0; i < PLAN_NETS_MAX; i++)
+        p->net[i].bootindex = p->net[i].rom = -1;
 }
 
 /* One option with its argument; *i is its index and moves over a separate argument. */

@@ -15,7 +15,7 @@
 #define PARSE_NODE_MAX  32
 #define PARSE_FRONT_MAX 16
 
-enum dev_kind { DEV_BLK, DEV_NET, DEV_SERIAL, DEV_DEBUG_EXIT, DEV_VGA };
+enum dev_kind { DEV_BLK, DEV_NET, DEV_SERIAL, DEV_DEBUG_EXIT, DEV_VGA, DEV_DEBUGCON };
 struct pend_device { /* -device, attached to its back end after the whole line is read */
     enum dev_kind kind;
     const char *model;
@@ -23,7 +23,7 @@ struct pend_device { /* -device, attached to its back end after the whole line i
     char id[64], backend[64], serial[24];
     uint8_t mac[6];
     bool has_mac, disable_legacy, disable_modern, share_rw;
-    int slot, fn, index;
+    int slot, fn, index, bootindex;
     uint16_t iobase, iosize;
     unsigned vga_mib, vga_xres, vga_yres; /* 0 = not given */
     bool vga_no_edid, has_romfile;
@@ -40,7 +40,7 @@ struct pend_node { /* -blockdev */
     bool readonly, direct, no_flush, discard, used;
     const char *arg;
 };
-enum front_kind { FRONT_SERIAL, FRONT_HMP, FRONT_QMP };
+enum front_kind { FRONT_SERIAL, FRONT_HMP, FRONT_QMP, FRONT_DEBUGCON };
 struct pend_front { /* -serial, -monitor, -qmp, -mon: resolved after every -chardev is known */
     enum front_kind kind;
     const char *opt, *spec, *arg;

@@ -155,6 +155,25 @@ static void dump_machine(const struct plan *p, FILE *out)
             p->msg_timestamp ? "timestamp " : "");
 }
 
+static void dump_firmware(const struct plan *p, FILE *out)
+{
+    const struct plan_boot *b = &p->boot;
+
+    for (unsigned i = 0; i < p->n_rom; i++)
+        fprintf(out, "rom%u=%s %s%s\n", i, p->rom[i].opt, p->rom[i].path, (int)i == p->bios_rom ? " (bios)" : "");
+    for (unsigned i = 0; i < p->n_dir; i++)
+        fprintf(out, "dir%u=%s\n", i, p->dir[i]);
+    for (unsigned i = 0; i < p->n_fwcfg; i++)
+        fprintf(out, "fwcfg%u=%s %s%s\n", i, p->fwcfg[i].name, p->fwcfg[i].file, p->fwcfg[i].string);
+    if (b->order[0] || b->once[0] || b->menu || b->strict || b->splash[0])
+        fprintf(out, "boot=%s,%s%s%s %s\n", b->order, b->once, b->menu ? " menu" : "", b->strict ? " strict" : "",
+                b->splash);
+    if (b->splash_ms >= 0 || b->reboot_given)
+        fprintf(out, "boot.times=%d,%d\n", b->splash_ms, b->reboot_ms);
+    if (p->no_s3 || p->no_fd_bootchk)
+        fprintf(out, "firmware=%s%s\n", p->no_s3 ? "no-s3 " : "", p->no_fd_bootchk ? "no-fd-bootchk" : "");
+}
+
 static void dump_cpu(const struct plan *p, FILE *out)
 {
     const struct abi_cpu_model *m = &p->cpu_model;
@@ -170,6 +189,7 @@ static void dump_cpu(const struct plan *p, FILE *out)
 void plan_dump(const struct plan *p, FILE *out)
 {
     dump_machine(p, out);
+    dump_firmware(p, out);
     dump_cpu(p, out);
     for (unsigned i = 0; i < p->n_disk; i++)
         dump_disk(out, i, &p->disk[i]);
@@ -177,9 +197,10 @@ void plan_dump(const struct plan *p, FILE *out)
         dump_net(out, i, &p->net[i]);
     for (unsigned i = 0; i < p->n_char; i++)
         dump_chardev(out, i, &p->chardev[i]);
-    for (unsigned i = 0; i < PLAN_SERIAL_MAX; i++)
+    for (unsigned i = 0; i < PLAN_PORTS_MAX; i++)
         if (p->serial[i] >= 0)
-            fprintf(out, "serial%u=%s\n", i, p->chardev[p->serial[i]].id);
+            fprintf(out, "%s%u=%s\n", i == PLAN_DEBUG_PORT ? "debug" : "serial", i % PLAN_DEBUG_PORT,
+                    p->chardev[p->serial[i]].id);
     for (unsigned i = 0; i < p->n_mon; i++)
         fprintf(out, "mon%u=%s %s%s\n", i, p->chardev[p->mon[i].chardev].id,
                 p->mon[i].qmp ? "control" : "readline", p->mon[i].pretty ? " pretty" : "");

@@ -240,6 +240,11 @@ int plan_open_files(struct plan *p)
     for (unsigned i = 0; i < p->n_rom; i++)
         if (open_rom(p, &p->rom[i]))
             return -1;
+    for (unsigned i = 0; i < p->n_fwcfg; i++)
+        if (open_boot_file("-fw_cfg file=", p->fwcfg[i].file, &p->fwcfg[i].fd))
+            return -1;
+    if (open_boot_file("-boot splash=", p->boot.splash, &p->boot.splash_fd))
+        return -1;
     for (unsigned i = 0; i < p->n_disk; i++)
         if (open_disk(&p->disk[i]))
             return -1;

@@ -16,6 +16,10 @@
 #define PLAN_CHAIN_MAX  16 /* backing files below a disk */
 #define PLAN_NETS_MAX   8
 #define PLAN_SERIAL_MAX 4
+#define PLAN_DEBUG_PORT 4 /* index in serial[] of the debug port */
+#define PLAN_PORTS_MAX  5
+#define PLAN_FWCFG_MAX  16
+#define PLAN_OPTION_ROMS_MAX 8
 #define PLAN_MON_MAX    8
 #define PLAN_FWD_MAX    32
 #define PLAN_CHAR_MAX   16
@@ -45,6 +49,8 @@ struct plan_disk {    /* -drive or -blockdev, seen by the guest through a virtio
     char cache[16]; /* writeback | writethrough | none | directsync | unsafe */
     char serial[24];
     int pci_slot; /* addr=, -1 automatic */
+    int bootindex; /* -1 = none */
+    int rom;       /* index into rom[], -1 = none */
     int pci_fn;
     bool disable_legacy, disable_modern;
     bool used;         /* has a device (always true in a finished plan) */
@@ -89,6 +95,8 @@ struct plan_net { /* one netdev, and the card attached to it if there is one */
     unsigned n_dnssearch, n_hostfwd;
     struct plan_hostfwd hostfwd[PLAN_FWD_MAX];
     int pci_slot, pci_fn;
+    int bootindex; /* -1 = none */
+    int rom;       /* index into rom[], -1 = none */
     bool disable_legacy, disable_modern;
     bool has_card;
 };
@@ -113,6 +121,18 @@ struct plan_rom { /* a firmware or option ROM file */
     char path[512];   /* as named; a plain name is looked for in -L and the system's directories */
     bool optional;    /* may be missing: the machine works without */
     int fd;           /* plan_open_files; -1 = missing */
+};
+struct plan_fwcfg { /* -fw_cfg: one of file and string */
+    char name[56], file[512], string[1024];
+    int fd;
+};
+struct plan_boot {
+    char order[8], once[8]; /* letters; "" = not given */
+    char splash[512];
+    int splash_fd;
+    bool menu, strict;
+    int splash_ms, reboot_ms; /* -1 = not given */
+    bool reboot_given;
 };
 enum plan_sandbox { PLAN_SBX_REQUIRE, PLAN_SBX_REDUCED, PLAN_SBX_OFF };
 struct plan {
@@ -140,7 +160,8 @@ struct plan {
     unsigned n_disk, n_net, n_mon, n_char;
     struct plan_disk disk[PLAN_DISKS_MAX];
     struct plan_net net[PLAN_NETS_MAX];
-    int serial[PLAN_SERIAL_MAX]; /* index into chardev[], -1 = no UART */
+    int serial[PLAN_PORTS_MAX]; /* index into chardev[], -1 = no UART; the last is the debug port */
+    uint16_t debug_port;
     struct plan_monitor mon[PLAN_MON_MAX];
     struct plan_chardev chardev[PLAN_CHAR_MAX];
     unsigned n_host_dns;
@@ -149,6 +170,11 @@ struct plan {
     struct plan_rom rom[PLAN_ROMS_MAX];
     int bios_rom;         /* index into rom[], -1 = none: the kernel starts without firmware */
     char dir[8][256];     /* -L */
+    unsigned n_option_rom, n_fwcfg;
+    int option_rom[PLAN_OPTION_ROMS_MAX];
+    struct plan_fwcfg fwcfg[PLAN_FWCFG_MAX];
+    struct plan_boot boot;
+    bool no_s3, no_fd_bootchk;
     int kernel_fd, initrd_fd; /* plan_open_files; -1 = none */
     unsigned n_module;        /* plan_open_files: a Multiboot kernel has modules, not an initrd */
     struct plan_module module[PLAN_MODULES_MAX];

@@ -18,28 +18,19 @@ static int check_accel(struct parse *c)
     return 0;
 }
 
-int plan_rom_want(struct plan *p, const char *opt, const char *path)
-{
-    struct plan_rom *r = &p->rom[p->n_rom];
-
-    if (p->n_rom == PLAN_ROMS_MAX || strlen(path) >= sizeof(r->path))
-        return -1;
-    *r = (struct plan_rom){.opt = opt, .fd = -1};
-    strcpy(r->path, path);
-    return (int)p->n_rom++;
-}
-
 static int check_kernel(struct parse *c)
 {
+    if (c->p->kernel[0] && c->p->bios_rom >= 0)
+        return parse_fail_at(c, "-bios", NULL, "starting a kernel through firmware is not built; leave out -bios or -kernel");
     if (c->p->kernel[0])
         return 0;
     if (c->append_set)
         return parse_fail_at(c, "-append", NULL, "only allowed with -kernel option");
     if (c->initrd_set)
         return parse_fail_at(c, "-initrd", NULL, "only allowed with -kernel option");
-    return parse_fail_at(c, NULL, NULL,
-                         "no -kernel given: booting from a disk needs firmware, which is "
-                         "not built in this version");
+    if (c->p->bios_rom < 0)
+        c->p->bios_rom = plan_rom_want(c->p, "-bios", "bios-256k.bin");
+    return 0;
 }
 
 /* Two devices in one slot, whoever named it. Slots 0 and 1 are the host bridge and the PIIX3. */

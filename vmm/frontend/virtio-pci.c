@@ -254,6 +254,8 @@ int virtio_pci_add(struct virtio_dev *d, struct vm *vm, struct pci_bus *bus,
         return r;
     function_make(d);
     pci_dev_intx(&d->pci, at->gsi[slot & 3]);
+    if (at->rom_size)
+        pci_dev_rom(&d->pci, at->rom_off, at->rom_size);
     r = pci_bus_add(bus, &d->pci, (uint8_t)(slot << 3 | (at->fn & 7)));
     if (!r)
         r = pci_bus_map(bus, &fits);

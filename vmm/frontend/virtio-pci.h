@@ -80,6 +80,8 @@ struct virtio_place {
     int slot, fn; /* slot -1: first free */
     bool disable_legacy, disable_modern;
     unsigned isr_slot;
+    uint64_t rom_off; /* expansion ROM in board memory, rom_size 0 = none */
+    uint32_t rom_size;
     uint8_t gsi[4]; /* of INTA#, by slot modulo 4 */
 };
 int virtio_pci_add(struct virtio_dev *d, struct vm *vm, struct pci_bus *bus,

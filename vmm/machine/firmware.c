@@ -57,25 +57,37 @@ int machine_rom_load(struct machine *m, unsigned index, struct machine_rom *rom,
     return e ? rom_fail(r, e, err, errlen) : 0;
 }
 
-int machine_rom_bar(struct machine *m, struct pci_dev *d, unsigned index, char *err, size_t errlen)
+int machine_rom_fit(struct machine *m, int index, uint64_t *at, uint32_t *size, char *err, size_t errlen)
 {
     const struct plan_rom *r = &m->vm->plan.rom[index];
-    uint32_t size = 4096;
+    uint32_t room = 4096;
     struct stat st;
     int64_t off;
     int e = fstat(r->fd, &st) ? -errno : 0;
 
     if (!e && (!st.st_size || st.st_size > ROM_MAX))
         e = st.st_size ? -EFBIG : -EIO;
-    while (!e && size < (uint64_t)st.st_size)
-        size *= 2;
-    off = e ? -1 : vm_board_alloc(m->vm, size, 4096);
+    while (!e && room < (uint64_t)st.st_size)
+        room *= 2;
+    off = e ? -1 : vm_board_alloc(m->vm, room, 4096);
     if (!e)
         e = off < 0 ? -ENOSPC : file_read(r->fd, m->vm->board + off, (uint64_t)st.st_size);
     if (e)
         return rom_fail(r, e, err, errlen);
-    pci_dev_rom(d, (uint64_t)off, size);
+    *at = (uint64_t)off;
+    *size = room;
     return 0;
+}
+
+int machine_rom_bar(struct machine *m, struct pci_dev *d, unsigned index, char *err, size_t errlen)
+{
+    uint64_t off;
+    uint32_t size;
+    int e = machine_rom_fit(m, (int)index, &off, &size, err, errlen);
+
+    if (!e)
+        pci_dev_rom(d, off, size);
+    return e;
 }
 
 /* A BIOS ends at 4 GiB, so its size must be whole pages. */

@@ -8,6 +8,8 @@
 #define BULKHEAD_VMM_MACHINE_MACHINE_H
 
 #include "vmm/frontend/virtio-pci.h"
+#include "vmm/machine/acpi/acpi.h"
+#include "vmm/machine/fwcfg.h"
 #include "vmm/machine/linux-boot.h"
 #include "vmm/machine/pci.h"
 #include "vmm/vm.h"
@@ -48,11 +50,22 @@
 #define SMRAM_LOCK   0x10u
 #define SMRAM_ENABLE 0x08u
 
+#define PC_BOOT_MAX    48
 #define PC_DEVICES_MAX (PLAN_DISKS_MAX + PLAN_NETS_MAX)
 
 struct machine_rom { /* a file in board memory */
     int64_t off;   /* in ABI_SLOT_BOARD */
     uint32_t size; /* multiple of 4 KiB, 0 = none */
+};
+struct machine_boot_entry { /* a device with a bootindex */
+    int index;
+    char path[96];
+};
+struct acpi_files { /* the tables as firmware fetches them, made anew when it selects one */
+    uint8_t *tables, *rsdp, *loader;
+    uint32_t tables_size, loader_size;
+    unsigned n_user;
+    struct acpi_user_table user[16];
 };
 struct machine {
     struct vm *vm;
@@ -62,6 +75,12 @@ struct machine {
     struct pci_bus pci;
     struct pci_dev host_bridge, isa_bridge, pm, vga;
     struct linux_image image;
+    struct fwcfg fwcfg;
+    struct acpi_files acpi;
+    struct pci_dev *intx[ABI_ISR_MAX]; /* who drives isr[] */
+    unsigned starts;         /* resets so far: -boot once= is for the first */
+    unsigned n_boot;
+    struct machine_boot_entry boot[PC_BOOT_MAX];
     unsigned n_virtio;
     struct virtio_dev virtio[PC_DEVICES_MAX];
 };
@@ -70,9 +89,11 @@ struct machine *machine_get(void);
 /* Host address of guest memory [gpa, gpa + len) inside one stretch of RAM, else NULL. */
 void *machine_ram(struct machine *m, uint64_t gpa, uint64_t len);
 /* PIRQA-D of a slot's pin (0 = INTA#), swizzled as on the PIIX3 boards, and the GSI it is wired to.
- * The wiring is fixed (10, 10, 11, 11): one number serves the PIC and the IOAPIC alike, and it is
- * the one in the interrupt line register, the ACPI _PRT, the MP table and struct abi_isr. */
+ * The PIRQ route control registers say which (at start 10, 10, 11, 11): one number serves the PIC and the
+ * IOAPIC alike, and it is the one in the ACPI _PRT, the MP table and struct abi_isr. */
 unsigned machine_pirq(unsigned slot, unsigned pin);
+/* Wires a function's INTx (its interrupt pin register) to a slot of isr[], also when PIRQ routing changes. */
+void machine_intx_attach(struct machine *m, struct pci_dev *d, unsigned isr_slot);
 uint8_t machine_pirq_gsi(unsigned pirq);
 
 /* memory-map.c: RAM sizes from the plan; the map of memory as the host bridge's registers have it now. */
@@ -85,10 +106,24 @@ int firmware_build(struct machine *m, char *err, size_t errlen);
 void firmware_vcpu_reset(struct vm *vm, struct abi_vcpu_state *v);
 /* Reads plan->rom[index] into board memory. 0 or -errno with err. */
 int machine_rom_load(struct machine *m, unsigned index, struct machine_rom *rom, char *err, size_t errlen);
+/* The same with room for a BAR (a power of two). */
+int machine_rom_fit(struct machine *m, int index, uint64_t *at, uint32_t *size, char *err, size_t errlen);
 /* The same as the function's expansion ROM; before pci_bus_add. */
 int machine_rom_bar(struct machine *m, struct pci_dev *d, unsigned index, char *err, size_t errlen);
 
-void piix_init(struct machine *m); /* 00:00.0, 00:01.0, 00:01.3 */
+/* firmware-config.c: what firmware is told, from the plan and the machine as built. */
+int firmware_config_build(struct machine *m, char *err, size_t errlen);
+void firmware_cmos_set(struct machine *m); /* at each reset */
+/* firmware-acpi.c: ACPI tables for firmware to place: files and the script that joins them. */
+void firmware_acpi_build(struct machine *m);
+void firmware_acpi_refresh(struct machine *m);
+/* bootorder: a device and its OpenFirmware path ("/pci@i0cf8/scsi@4/disk@0,0"); index -1 = none. */
+void machine_boot_add(struct machine *m, int index, const char *path);
+void machine_acpi_config(struct machine *m, struct acpi_config *cfg);
+
+void piix_init(struct machine *m);
+uint16_t machine_pm_base(const struct machine *m); /* of the ACPI registers, as programmed; 0 = not decoded */
+ /* 00:00.0, 00:01.0, 00:01.3 */
 int machine_devices_build(struct machine *m, char *err, size_t errlen); /* disks and cards */
 int debug_exit_build(struct machine *m, char *err, size_t errlen); /* its ports into the map */
 bool debug_exit_claims(const struct machine *m, uint64_t port);

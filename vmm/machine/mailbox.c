@@ -45,6 +45,9 @@ static uint64_t request_run(struct machine *m, const struct abi_mailbox *q)
     case ABI_MBOX_PCI_WRITE:
         pci_cfg_write(b, (uint32_t)q->addr, q->size, (uint32_t)q->value);
         return 0;
+    case ABI_MBOX_FWCFG:
+        firmware_acpi_refresh(m);
+        return 0;
     default:
         return ~(uint64_t)0;
     }

@@ -7,6 +7,7 @@
 
 #include <linux/pci_regs.h>
 #include <linux/virtio_net.h>
+#include <stdio.h>
 #include <string.h>
 
 static void *guest_memory(void *opaque, uint64_t gpa, uint64_t len)
@@ -53,19 +54,34 @@ static int device_add(struct machine *m, const struct virtio_type *type, const c
         return r;
     m->n_virtio++;
     memory_give(m, d);
-    m->vm->page->isr[d->isr_slot].gsi = d->pci.cfg[PCI_INTERRUPT_LINE];
+    machine_intx_attach(m, &d->pci, d->isr_slot);
     *out = d;
     return 0;
 }
 
+/* The firmware's name of a device: form has its slot, and its function where that is not 0. */
+static void boot_add(struct machine *m, int bootindex, const char *form, const struct pci_dev *d)
+{
+    const char *at = strstr(form, "%x");
+    char place[16], path[96];
+
+    snprintf(place, sizeof(place), d->devfn & 7 ? "%x,%x" : "%x", d->devfn >> 3, d->devfn & 7);
+    snprintf(path, sizeof(path), "%.*s%s%s", (int)(at - form), form, place, at + 2);
+    machine_boot_add(m, bootindex, path);
+}
+
 static int net_add(struct machine *m, const struct plan_net *n, char *err, size_t errlen)
 {
-    struct virtio_place at = {n->pci_slot, n->pci_fn, n->disable_legacy, n->disable_modern, 0, {0}};
+    struct virtio_place at = {.slot = n->pci_slot, .fn = n->pci_fn, .disable_legacy = n->disable_legacy,
+                              .disable_modern = n->disable_modern};
     struct virtio_dev *d;
-    int r = device_add(m, &virtio_type_net, n->id, n->qdev_id, &at, &d, err, errlen);
+    int r = n->rom < 0 ? 0 : machine_rom_fit(m, n->rom, &at.rom_off, &at.rom_size, err, errlen);
 
+    if (!r)
+        r = device_add(m, &virtio_type_net, n->id, n->qdev_id, &at, &d, err, errlen);
     if (r)
         return r;
+    boot_add(m, n->bootindex, "/pci@i0cf8/ethernet@%x/ethernet-phy@0", &d->pci);
     memcpy(d->config, n->mac, sizeof(n->mac));
     d->config[offsetof(struct virtio_net_config, status)] = n->link_down ? 0 : VIRTIO_NET_S_LINK_UP;
     return 0;
@@ -73,10 +89,16 @@ static int net_add(struct machine *m, const struct plan_net *n, char *err, size_
 
 static int disk_add(struct machine *m, const struct plan_disk *p, char *err, size_t errlen)
 {
-    struct virtio_place at = {p->pci_slot, p->pci_fn, p->disable_legacy, p->disable_modern, 0, {0}};
+    struct virtio_place at = {.slot = p->pci_slot, .fn = p->pci_fn, .disable_legacy = p->disable_legacy,
+                              .disable_modern = p->disable_modern};
     struct virtio_dev *d;
+    int r = p->rom < 0 ? 0 : machine_rom_fit(m, p->rom, &at.rom_off, &at.rom_size, err, errlen);
 
-    return device_add(m, &virtio_type_blk, p->id, p->qdev_id, &at, &d, err, errlen);
+    if (!r)
+        r = device_add(m, &virtio_type_blk, p->id, p->qdev_id, &at, &d, err, errlen);
+    if (!r)
+        boot_add(m, p->bootindex, "/pci@i0cf8/scsi@%x/disk@0,0", &d->pci);
+    return r;
 }
 
 static int pass(struct machine *m, bool placed, char *err, size_t errlen)

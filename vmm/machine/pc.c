@@ -95,6 +95,7 @@ int machine_build(struct vm *vm, char *err, size_t errlen)
         return -EINVAL;
     }
     pci_bus_init(&m->pci, &vm->page->map);
+    m->pci.assign = machine_direct(m);
     r = machine_memory_build(m, err, errlen);
     if (r)
         return r;
@@ -108,6 +109,8 @@ int machine_build(struct vm *vm, char *err, size_t errlen)
     if (!r && machine_direct(m))
         r = image_build(m, err, errlen);
     machine_map_update(m);
+    if (!r && !machine_direct(m))
+        r = firmware_config_build(m, err, errlen);
     return r;
 }
 
@@ -128,15 +131,25 @@ static void bios_data_write(struct machine *m)
     ebda[0] = 1; /* its size in KiB */
 }
 
+void machine_acpi_config(struct machine *m, struct acpi_config *cfg)
+{
+    const struct plan *p = &m->vm->plan;
+
+    *cfg = (struct acpi_config){
+        .cpus = p->smp ? p->smp : 1, .topology = p->topology, .pm_base = machine_pm_base(m),
+        .vga = p->vga.present, .gpe_base = PC_GPE0_BASE, .gpe_len = 4, .s3 = !machine_direct(m) && !p->no_s3,
+        .pci_base = (uint32_t)m->pci.mem_base, .pci64_base = m->pci.high_base, .pci64_end = m->pci.high_end,
+        .user = m->acpi.user, .n_user = m->acpi.n_user};
+    for (unsigned i = 0; i < 4; i++)
+        cfg->serial[i] = p->serial[i] >= 0;
+}
+
 static int tables_write(struct machine *m)
 {
-    struct acpi_config acpi = {.cpus = m->vm->plan.smp ? m->vm->plan.smp : 1,
-                               .topology = m->vm->plan.topology,
-                               .pci_base = (uint32_t)m->pci.mem_base};
+    struct acpi_config acpi;
     uint8_t *area = machine_ram(m, PC_BIOS_AREA, PC_BIOS_END - PC_BIOS_AREA);
 
-    for (unsigned i = 0; i < 4; i++)
-        acpi.serial[i] = m->vm->plan.serial[i] >= 0;
+    machine_acpi_config(m, &acpi);
     memset(area, 0, PC_BIOS_END - PC_BIOS_AREA);
     if (!smp_tables_build(area, MP_TABLES_AT, ACPI_TABLES_AT - MP_TABLES_AT, &acpi) ||
         !acpi_build(area + (ACPI_TABLES_AT - PC_BIOS_AREA), ACPI_TABLES_AT,
@@ -175,6 +188,7 @@ int machine_reset(struct vm *vm)
     machine_map_update(m);
     if (machine_direct(m))
         return direct_reset(m);
+    firmware_cmos_set(m);
     firmware_vcpu_reset(vm, &vm->page->vcpu[0]);
     return 0;
 }

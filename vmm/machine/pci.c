@@ -35,6 +35,7 @@ void pci_bus_init(struct pci_bus *b, struct abi_addr_map *shared)
 {
     memset(b, 0, sizeof(*b));
     b->shared = shared;
+    b->assign = true;
     b->mem_base = b->next_mem = PCI_MMIO_ASSIGN;
     b->next_io = PCI_IO_ASSIGN;
 }
@@ -162,9 +163,9 @@ int pci_bus_add(struct pci_bus *b, struct pci_dev *d, uint8_t devfn)
 
     if (pci_bus_find(b, devfn))
         return -EEXIST;
-    if (b->n == PCI_FUNCTIONS_MAX || bars_assign(b, d))
+    if (b->n == PCI_FUNCTIONS_MAX || (b->assign && bars_assign(b, d)))
         return -ENOSPC;
-    for (unsigned i = 0; i < PCI_BARS; i++)
+    for (unsigned i = 0; b->assign && i < PCI_BARS; i++)
         if (d->bar[i].kind != PCI_BAR_NONE)
             d->cfg[PCI_COMMAND] |=
                 d->bar[i].kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;

@@ -72,6 +72,7 @@ struct pci_bus {
     struct abi_addr_map *shared;
     uint64_t mem_base;            /* the 32-bit memory window begins here and ends at PCI_MMIO_END */
     uint64_t high_base, high_end; /* the 64-bit memory window; empty = none */
+    bool assign;                  /* addresses are given out here, for want of firmware that does it */
     uint64_t next_mem, next_io;   /* assignment cursors */
 };
 
@@ -91,7 +92,7 @@ void pci_dev_msix(struct pci_dev *d, unsigned bar, unsigned vectors);
 /* INTA#, routed by the machine: line is what firmware leaves in the interrupt line register. */
 void pci_dev_intx(struct pci_dev *d, uint8_t line);
 
-/* Puts a finished function on the bus, assigns its BARs and enables decoding, as firmware would.
+/* Puts a finished function on the bus; with b->assign its BARs get addresses and are decoded, as by firmware.
  * 0; -EEXIST devfn taken; -ENOSPC no function or no window room left. */
 int pci_bus_add(struct pci_bus *b, struct pci_dev *d, uint8_t devfn);
 struct pci_dev *pci_bus_find(struct pci_bus *b, uint8_t devfn);

@@ -13,7 +13,7 @@
 
 static struct {
     struct chr *chr; /* plan.n_char of them */
-    struct serial serial[PLAN_SERIAL_MAX];
+    struct serial serial[PLAN_PORTS_MAX];
     struct hmp *hmp;
     struct qmp *qmp;
     unsigned n_chr, n_hmp, n_qmp;
@@ -85,7 +85,7 @@ static int open_all(struct vm *vm, char *err, size_t errlen)
 /* Serial ports first: on a shared host end the console has the keys at start, as in QEMU. */
 static int join_all(struct vm *vm)
 {
-    for (unsigned i = 0; i < PLAN_SERIAL_MAX; i++)
+    for (unsigned i = 0; i < PLAN_PORTS_MAX; i++)
         if (vm->plan.serial[i] >= 0 &&
             serial_init(&mon.serial[i], vm, i, &mon.chr[vm->plan.serial[i]]))
             return -1;
@@ -124,7 +124,7 @@ int monitor_init(struct vm *vm, char *err, size_t errlen)
 void monitor_serial_poll(struct vm *vm)
 {
     (void)vm;
-    for (unsigned i = 0; i < PLAN_SERIAL_MAX; i++)
+    for (unsigned i = 0; i < PLAN_PORTS_MAX; i++)
         serial_pump(&mon.serial[i]);
 }
 

@@ -63,6 +63,7 @@ void fixture_init_smp(struct fixture *f, unsigned present, unsigned vcpus)
     f->page->ram_above_4g = 5ull << 30;
     f->page->rtc_base_s = 1700000000; /* 2023-11-14 22:13:20 UTC, a Tuesday */
     f->page->acpi_sci_gsi = 9;
+    f->page->pm_base = 0x600;
     for (unsigned n = 0; n < ABI_SERIAL_MAX; n++)
         f->page->serial[n].present = present >> n & 1;
     const struct chipset_host host = {

@@ -46,10 +46,24 @@ static const struct line lines[] = {
      "disk.raw: an image without an option would be an IDE disk, which is not built; use "
      "-drive file=...,format=raw,if=virtio",
      NULL},
-    {"-nodefaults",
-     "no -kernel given: booting from a disk needs firmware, which is not built in this "
-     "version",
+    {"-nodefaults", NULL, "rom0=-bios bios-256k.bin (bios)\n!kernel=k"},
+    {"-nodefaults -bios my.bin -L /a -L /b -option-rom x.rom", NULL,
+     "rom0=-bios my.bin (bios)\nrom1=-option-rom x.rom\ndir0=/a\ndir1=/b"},
+    {K "-bios my.bin", "-bios: starting a kernel through firmware is not built; leave out -bios or -kernel",
      NULL},
+    {"-nodefaults -fw_cfg name=opt/a,string=b,,c -fw_cfg opt/d,file=e", NULL,
+     "fwcfg0=opt/a b,c\nfwcfg1=opt/d e"},
+    {"-nodefaults -fw_cfg name=opt/a", "-fw_cfg name=opt/a: one of file= and string= is needed", NULL},
+    {"-nodefaults -debugcon stdio -global isa-debugcon.iobase=0x402", NULL, "debug0=debugcon"},
+    {"-nodefaults -chardev null,id=n -device isa-debugcon,iobase=0x402,chardev=n", NULL, "debug0=n"},
+    {"-nodefaults -device isa-debugcon", "-device isa-debugcon: isa-debugcon needs chardev=", NULL},
+    {"-nodefaults -boot dc", NULL, "boot=dc, "},
+    {"-nodefaults -boot order=c,once=d,menu=on,strict=on,splash-time=5,reboot-timeout=-1", NULL,
+     "boot=c,d menu strict \nboot.times=5,-1"},
+    {"-nodefaults -boot x", "-boot x: Invalid boot device 'x' (a to p)", NULL},
+    {"-nodefaults -boot e", "-boot e: Invalid boot device for PC: 'e' (available: a, b, c, d, n)", NULL},
+    {"-nodefaults -boot cc", "-boot cc: Boot device 'c' was given twice", NULL},
+    {"-nodefaults -boot splash-time=70000", "-boot splash-time=70000: Parameter 'splash-time' must be from 0 to 65535, not '70000'", NULL},
     {"-append x", "-append: only allowed with -kernel option", NULL},
     {"-initrd x", "-initrd: only allowed with -kernel option", NULL},
     {K "-hda x",
@@ -60,7 +74,10 @@ static const struct line lines[] = {
      "-enable-kvm: not built in this version: KVM is not used, CPUs are emulated (-accel "
      "tcg)",
      NULL},
-    {K "-global a.b=c", "-global: not built in this version", NULL},
+    {K "-global a.b=c",
+     "-global a.b=c: no such property (available: isa-debugcon.iobase, PIIX4_PM.disable_s3, "
+     "ICH9-LPC.disable_s3)",
+     NULL},
     {K "-vnc :0",
      "-vnc: not built in this version: no display is built; use -display none or -nographic", NULL},
 
@@ -137,8 +154,7 @@ static const struct line lines[] = {
      "2006-06-17T16:01:21, 2006-06-17)",
      NULL},
     {K "-rtc clock=vm", "-rtc clock=vm: clock=vm is not built (built: host)", NULL},
-    {K "-boot menu=on",
-     "-boot menu=on: 'menu' is not built: firmware is not built, only -kernel boots", NULL},
+    {K "-boot menu=on", NULL, "boot=, menu "},
     {K "-boot strict=on", NULL, "machine=pc"},
     {K "-name guest=bob,debug-threads=on -uuid 6BA7B810-9dad-11d1-80b4-00c04fd430c8", NULL,
      "name=bob\nuuid=6ba7b810-9dad-11d1-80b4-00c04fd430c8"},
@@ -275,10 +291,9 @@ static const struct line lines[] = {
      "-device isa-debug-exit,iobase=0xf4: only one isa-debug-exit is possible", NULL},
     {K "-device foo",
      "-device foo: 'foo' is not a valid device model name ('-device help' lists them)", NULL},
-    {K "-device virtio-blk-pci,bootindex=1",
-     "-device virtio-blk-pci,bootindex=1: 'bootindex' is not "
-     "built: firmware is not built, only -kernel boots",
-     NULL},
+    {K "-drive if=none,id=a,file=x -drive if=none,id=b,file=y -device virtio-blk-pci,drive=a,bootindex=1 "
+       "-device virtio-blk-pci,drive=b,bootindex=1",
+     "-device virtio-blk-pci,drive=b,bootindex=1: The bootindex 1 has already been used", NULL},
     {K "-device virtio-blk-pci,addr=3.1",
      "-device virtio-blk-pci,addr=3.1: addr=3.1: devices with several "
      "functions are not built",

@@ -26,7 +26,8 @@ static int dump(const char *dir, const uint8_t *p, unsigned n)
 int main(int argc, char **argv)
 {
     static uint8_t buf[61440];
-    struct acpi_config cfg = {.cpus = 1, .serial = {true, true, false, false}, .pci_base = 0xE0000000u};
+    struct acpi_config cfg = {.cpus = 1, .serial = {true, true, false, false}, .pci_base = 0xE0000000u,
+                              .pm_base = 0x600, .gpe_base = 0xafe0, .gpe_len = 4, .s3 = true};
     uint32_t rsdt, len, fadt = GPA, p;
 
     if (argc != 2 || !acpi_build(buf, GPA, sizeof(buf), &cfg))

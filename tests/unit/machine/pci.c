@@ -14,7 +14,7 @@ static void disk_plan(struct plan *p, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         snprintf(p->disk[i].id, sizeof(p->disk[i].id), "virtio%u", i);
         p->disk[i].used = true;
-        p->disk[i].pci_slot = -1;
+        p->disk[i].pci_slot = p->disk[i].rom = p->disk[i].bootindex = -1;
     }
 }
 
@@ -27,7 +27,7 @@ static struct vm *machine(void)
     vm->plan.n_net = 1;
     strcpy(vm->plan.net[0].id, "net0");
     vm->plan.net[0].has_card = true;
-    vm->plan.net[0].pci_slot = -1;
+    vm->plan.net[0].pci_slot = vm->plan.net[0].rom = vm->plan.net[0].bootindex = -1;
     ok(!machine_build(vm, err, sizeof(err)), "machine built");
     ok(!machine_reset(vm), "machine reset");
     return vm;

@@ -251,7 +251,7 @@ static void setup(void)
     vm->plan.n_disk = 1;
     strcpy(vm->plan.disk[0].id, "virtio0");
     vm->plan.disk[0].used = true;
-    vm->plan.disk[0].pci_slot = -1;
+    vm->plan.disk[0].pci_slot = vm->plan.disk[0].rom = vm->plan.disk[0].bootindex = -1;
     ok(!machine_build(vm, err, sizeof(err)) && !machine_reset(vm), "machine");
     dev = machine_virtio_find(machine_get(), "virtio0");
     fix_pci_write(vm, 3, 0, 4, 2, 7);

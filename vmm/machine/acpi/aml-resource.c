@@ -85,6 +85,18 @@ void aml_res_memory_range(struct aml_res *r, uint32_t first, uint32_t last)
     aml_dword(&r->body, last - first + 1);
 }
 
+void aml_res_memory64_range(struct aml_res *r, uint64_t first, uint64_t last)
+{
+    const uint64_t field[5] = {0, first, last, 0, last - first + 1};
+
+    aml_byte(&r->body, 0x8a);
+    aml_word(&r->body, 43);
+    aml_byte(&r->body, RANGE_MEMORY);
+    aml_byte(&r->body, RANGE_FIXED);
+    aml_byte(&r->body, 3); /* cacheable (prefetchable), writable */
+    aml_bytes(&r->body, field, sizeof(field));
+}
+
 void aml_resources_end(struct aml *a, struct aml_res *r)
 {
     size_t mark;

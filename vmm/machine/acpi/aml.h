@@ -52,6 +52,7 @@ void aml_res_memory32(struct aml_res *r, uint32_t base, uint32_t len);
 void aml_res_bus_range(struct aml_res *r, uint16_t first, uint16_t last);
 void aml_res_io_range(struct aml_res *r, uint16_t first, uint16_t last);
 void aml_res_memory_range(struct aml_res *r, uint32_t first, uint32_t last);
+void aml_res_memory64_range(struct aml_res *r, uint64_t first, uint64_t last);
 void aml_resources_end(struct aml *a, struct aml_res *r); /* as a Buffer */
 
 #endif

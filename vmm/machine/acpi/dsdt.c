@@ -23,6 +23,8 @@ static void pci_windows(struct aml *a, const struct acpi_config *cfg)
     aml_res_io_range(&r, 0, 0xcf7);
     aml_res_io_range(&r, PCI_IO_BASE, PCI_IO_END - 1);
     aml_res_memory_range(&r, cfg->pci_base, PCI_MMIO_END - 1);
+    if (cfg->pci64_end)
+        aml_res_memory64_range(&r, cfg->pci64_base, cfg->pci64_end - 1);
     aml_name(a, "_CRS");
     aml_resources_end(a, &r);
 }
@@ -125,15 +127,15 @@ static void isa_bus(struct aml *a, const struct acpi_config *cfg)
 }
 
 /* Addresses of the board that no driver must take: PM block, GPE block, SMI command, fast A20. */
-static void board_resources(struct aml *a)
+static void board_resources(struct aml *a, const struct acpi_config *cfg)
 {
     struct aml_res r;
 
     aml_resources(&r);
     aml_res_io(&r, 0x92, 1, 1);
     aml_res_io(&r, PC_SMI_CMD, 1, 2);
-    aml_res_io(&r, PC_PM_BASE, 1, 0x40);
-    aml_res_io(&r, PC_GPE0_BASE, 1, 4);
+    aml_res_io(&r, cfg->pm_base, 1, 0x40);
+    aml_res_io(&r, cfg->gpe_base, 1, (uint8_t)cfg->gpe_len);
     aml_res_memory32(&r, PC_IOAPIC_BASE, 0x1000);
     aml_res_memory32(&r, PC_LAPIC_BASE, 0x100000);
     isa_device(a, "BRD_", "PNP0C02", 1, &r);
@@ -158,6 +160,20 @@ static void processors(struct aml *a, unsigned cpus)
     }
 }
 
+/* SLP_TYP for PM1a and PM1b. */
+static void sleep_state(struct aml *a, const char *name, uint64_t typ)
+{
+    size_t block;
+
+    aml_name(a, name);
+    block = aml_package(a, 4);
+    aml_int(a, typ);
+    aml_int(a, typ);
+    aml_int(a, 0);
+    aml_int(a, 0);
+    aml_end(a, block);
+}
+
 void acpi_dsdt_body(struct aml *a, const struct acpi_config *cfg)
 {
     size_t sb, pci, block;
@@ -179,13 +195,11 @@ void acpi_dsdt_body(struct aml *a, const struct acpi_config *cfg)
     pci_routing(a);
     isa_bus(a, cfg);
     aml_end(a, pci);
-    board_resources(a);
+    board_resources(a, cfg);
     processors(a, cfg->cpus);
     aml_end(a, sb);
 
-    aml_name(a, "\\_S5_"); /* PM1a SLP_TYP 0, PM1b 0 */
-    block = aml_package(a, 4);
-    for (unsigned i = 0; i < 4; i++)
-        aml_int(a, 0);
-    aml_end(a, block);
+    if (cfg->s3)
+        sleep_state(a, "\\_S3_", 1);
+    sleep_state(a, "\\_S5_", 0);
 }

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define HEADER     36u
+#define RSDP_ROOM  64u
 #define GAS_IO     1
 #define HPET_BLOCK 0x8086a201u /* as the chipset's HPET capability register reads, low half */
 #define MADT_PCAT  1u          /* the PICs exist too */
@@ -45,6 +45,23 @@ static void align(struct aml *a, size_t to)
         aml_byte(a, 0);
 }
 
+struct build { /* tables under construction, and what moves when they do */
+    struct aml a;
+    struct acpi_layout *l;
+};
+
+/* A pointer of len bytes to offset `to` of the tables. */
+static void pointer(struct build *b, uint64_t gpa, size_t to, unsigned len)
+{
+    uint64_t p = gpa + to;
+
+    if (b->l->n_pointer < ACPI_POINTERS_MAX)
+        b->l->pointer[b->l->n_pointer++] = (struct acpi_pointer){(uint32_t)b->a.len, (uint8_t)len};
+    else
+        b->a.overflow = true;
+    aml_bytes(&b->a, &p, len);
+}
+
 static size_t table_begin(struct aml *a, const char *sig, uint8_t revision)
 {
     size_t at;
@@ -63,12 +80,16 @@ static size_t table_begin(struct aml *a, const char *sig, uint8_t revision)
     return at;
 }
 
-static void table_end(struct aml *a, size_t at)
+static void table_end(struct build *b, size_t at)
 {
+    struct aml *a = &b->a;
     uint32_t len = (uint32_t)(a->len - at);
 
+    if (b->l->n_table == ACPI_TABLES_MAX)
+        a->overflow = true;
     if (a->overflow)
         return;
+    b->l->table[b->l->n_table++] = (uint32_t)at;
     memcpy(a->buf + at + 4, &len, 4);
     a->buf[at + 9] = checksum(a->buf + at, len);
 }
@@ -88,7 +109,7 @@ static void zeroes(struct aml *a, size_t n)
         aml_byte(a, 0);
 }
 
-static void fadt_legacy_part(struct aml *a)
+static void fadt_legacy_part(struct aml *a, const struct acpi_config *cfg)
 {
     aml_byte(a, 0); /* was: interrupt model */
     aml_byte(a, 1); /* preferred profile: desktop */
@@ -98,19 +119,19 @@ static void fadt_legacy_part(struct aml *a)
     aml_byte(a, PC_ACPI_OFF);
     aml_byte(a, 0);           /* S4BIOS */
     aml_byte(a, 0);           /* P-state control */
-    aml_dword(a, PC_PM_BASE); /* PM1a event */
+    aml_dword(a, cfg->pm_base); /* PM1a event */
     aml_dword(a, 0);
-    aml_dword(a, PC_PM_BASE + 4); /* PM1a control */
+    aml_dword(a, cfg->pm_base + 4); /* PM1a control */
     aml_dword(a, 0);
-    aml_dword(a, 0);              /* PM2 */
-    aml_dword(a, PC_PM_BASE + 8); /* PM timer */
-    aml_dword(a, PC_GPE0_BASE);
+    aml_dword(a, 0);                /* PM2 */
+    aml_dword(a, cfg->pm_base + 8); /* PM timer */
+    aml_dword(a, cfg->gpe_base);
     aml_dword(a, 0);
     aml_byte(a, 4); /* lengths: PM1 event, control, PM2, timer, GPE0, GPE1 */
     aml_byte(a, 2);
     aml_byte(a, 0);
     aml_byte(a, 4);
-    aml_byte(a, 4);
+    aml_byte(a, (uint8_t)cfg->gpe_len);
     zeroes(a, 3);
     aml_word(a, 0xfff); /* no C2 */
     aml_word(a, 0xfff); /* no C3 */
@@ -118,14 +139,15 @@ static void fadt_legacy_part(struct aml *a)
     aml_byte(a, 0x32);  /* century byte in CMOS */
 }
 
-static void fadt_write(struct aml *a, uint32_t gpa, size_t facs, size_t dsdt)
+static void fadt_write(struct build *b, uint32_t gpa, size_t facs, size_t dsdt, const struct acpi_config *cfg)
 {
+    struct aml *a = &b->a;
     size_t at = table_begin(a, "FACP", 5);
 
-    aml_dword(a, gpa + (uint32_t)facs);
-    aml_dword(a, gpa + (uint32_t)dsdt);
-    fadt_legacy_part(a);
-    aml_word(a, BOOT_LEGACY_DEVICES | BOOT_8042 | BOOT_NO_VGA);
+    pointer(b, gpa, facs, 4);
+    pointer(b, gpa, dsdt, 4);
+    fadt_legacy_part(a, cfg);
+    aml_word(a, BOOT_LEGACY_DEVICES | BOOT_8042 | (cfg->vga ? 0 : BOOT_NO_VGA));
     aml_byte(a, 0);
     aml_dword(a, FADT_WBINVD | FADT_PROC_C1 | FADT_SLEEP_BUTTON | FADT_RESET_REG_SUP);
     gas(a, 8, 1, PC_RESET_PORT);
@@ -133,18 +155,18 @@ static void fadt_write(struct aml *a, uint32_t gpa, size_t facs, size_t dsdt)
     zeroes(a, 2);   /* ARM boot flags */
     aml_byte(a, 1); /* minor version */
     qword(a, 0);    /* X_FIRMWARE_CTRL: the 32-bit field is used */
-    qword(a, gpa + dsdt);
-    gas(a, 32, 2, PC_PM_BASE);
+    pointer(b, gpa, dsdt, 8);
+    gas(a, 32, 2, cfg->pm_base);
     gas(a, 0, 0, 0);
-    gas(a, 16, 2, PC_PM_BASE + 4);
+    gas(a, 16, 2, cfg->pm_base + 4);
     gas(a, 0, 0, 0);
     gas(a, 0, 0, 0);
-    gas(a, 32, 3, PC_PM_BASE + 8);
-    gas(a, 32, 1, PC_GPE0_BASE);
+    gas(a, 32, 3, cfg->pm_base + 8);
+    gas(a, (uint8_t)(8 * cfg->gpe_len), 1, cfg->gpe_base);
     gas(a, 0, 0, 0);
     gas(a, 0, 0, 0); /* sleep control, sleep status: not a hardware-reduced machine */
     gas(a, 0, 0, 0);
-    table_end(a, at);
+    table_end(b, at);
 }
 
 static size_t facs_write(struct aml *a)
@@ -171,8 +193,9 @@ static void source_override(struct aml *a, uint8_t irq, uint32_t gsi, uint16_t f
     aml_word(a, flags);
 }
 
-static size_t madt_write(struct aml *a, const struct acpi_config *cfg)
+static size_t madt_write(struct build *b, const struct acpi_config *cfg)
 {
+    struct aml *a = &b->a;
     size_t at = table_begin(a, "APIC", 4);
 
     aml_dword(a, PC_LAPIC_BASE);
@@ -199,12 +222,13 @@ static size_t madt_write(struct aml *a, const struct acpi_config *cfg)
     aml_byte(a, 0xff);
     aml_word(a, 0);
     aml_byte(a, 1);
-    table_end(a, at);
+    table_end(b, at);
     return at;
 }
 
-static size_t hpet_write(struct aml *a)
+static size_t hpet_write(struct build *b)
 {
+    struct aml *a = &b->a;
     size_t at = table_begin(a, "HPET", 1);
 
     aml_dword(a, HPET_BLOCK);
@@ -214,28 +238,54 @@ static size_t hpet_write(struct aml *a)
     aml_byte(a, 0);
     aml_word(a, 100); /* minimum tick without losing interrupts in periodic mode */
     aml_byte(a, 0);
-    table_end(a, at);
+    table_end(b, at);
     return at;
 }
 
-static size_t root_write(struct aml *a, const char *sig, uint32_t gpa, const size_t *table,
+/* PCI Firmware Specification 3.3, 4.1.2: memory-mapped configuration space of segment 0. */
+static size_t mcfg_write(struct build *b, const struct acpi_config *cfg)
+{
+    struct aml *a = &b->a;
+    size_t at = table_begin(a, "MCFG", 1);
+
+    zeroes(a, 8);
+    qword(a, cfg->ecam_base);
+    aml_word(a, 0);
+    aml_byte(a, 0);
+    aml_byte(a, (uint8_t)(cfg->ecam_buses - 1));
+    zeroes(a, 4);
+    table_end(b, at);
+    return at;
+}
+
+/* A table of the user's, header and all; its checksum is made right. */
+static size_t user_write(struct build *b, const struct acpi_user_table *t)
+{
+    size_t at;
+
+    align(&b->a, 16);
+    at = b->a.len;
+    aml_bytes(&b->a, t->data, t->len);
+    if (!b->a.overflow)
+        b->a.buf[at + 9] = 0;
+    table_end(b, at);
+    return at;
+}
+
+static size_t root_write(struct build *b, const char *sig, uint32_t gpa, const size_t *table,
                          unsigned n)
 {
-    bool wide = sig[0] == 'X';
-    size_t at = table_begin(a, sig, 1);
+    size_t at = table_begin(&b->a, sig, 1);
 
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t p = gpa + table[i];
-
-        aml_bytes(a, &p, wide ? 8 : 4);
-    }
-    table_end(a, at);
+    for (unsigned i = 0; i < n; i++)
+        pointer(b, gpa, table[i], sig[0] == 'X' ? 8 : 4);
+    table_end(b, at);
     return at;
 }
 
-static void rsdp_write(uint8_t *p, uint32_t rsdt, uint64_t xsdt)
+void acpi_rsdp_write(uint8_t *p, uint32_t rsdt, uint64_t xsdt)
 {
-    uint32_t len = 36;
+    uint32_t len = ACPI_RSDP_LEN;
 
     memset(p, 0, len);
     memcpy(p, "RSD PTR ", 8);
@@ -248,26 +298,41 @@ static void rsdp_write(uint8_t *p, uint32_t rsdt, uint64_t xsdt)
     p[32] = checksum(p, 36);
 }
 
+size_t acpi_tables_build(uint8_t *buf, uint32_t gpa, size_t room, const struct acpi_config *cfg,
+                         struct acpi_layout *l)
+{
+    struct build b = {.l = l};
+    size_t facs, dsdt, table[ACPI_TABLES_MAX];
+    unsigned n = 0;
+
+    memset(l, 0, sizeof(*l));
+    aml_init(&b.a, buf, room);
+    facs = facs_write(&b.a);
+    dsdt = table_begin(&b.a, "DSDT", 2);
+    acpi_dsdt_body(&b.a, cfg);
+    table_end(&b, dsdt);
+    align(&b.a, 16);
+    table[n++] = b.a.len;
+    fadt_write(&b, gpa, facs, dsdt, cfg);
+    table[n++] = madt_write(&b, cfg);
+    table[n++] = hpet_write(&b);
+    if (cfg->ecam_buses)
+        table[n++] = mcfg_write(&b, cfg);
+    for (unsigned i = 0; i < cfg->n_user && n < ACPI_TABLES_MAX - 3; i++)
+        table[n++] = user_write(&b, &cfg->user[i]);
+    l->rsdt = (uint32_t)root_write(&b, "RSDT", gpa, table, n);
+    l->xsdt = (uint32_t)root_write(&b, "XSDT", gpa, table, n);
+    return b.a.overflow ? 0 : b.a.len;
+}
+
 size_t acpi_build(uint8_t *buf, uint32_t gpa, size_t room, const struct acpi_config *cfg)
 {
-    struct aml a;
-    size_t facs, dsdt, table[3], rsdt, xsdt;
+    struct acpi_layout l;
+    size_t n = room < RSDP_ROOM ? 0
+                                : acpi_tables_build(buf + RSDP_ROOM, gpa + RSDP_ROOM, room - RSDP_ROOM, cfg, &l);
 
-    aml_init(&a, buf, room);
-    zeroes(&a, 64); /* RSDP, written last */
-    facs = facs_write(&a);
-    dsdt = table_begin(&a, "DSDT", 2);
-    acpi_dsdt_body(&a, cfg);
-    table_end(&a, dsdt);
-    align(&a, 16);
-    table[0] = a.len;
-    fadt_write(&a, gpa, facs, dsdt);
-    table[1] = madt_write(&a, cfg);
-    table[2] = hpet_write(&a);
-    rsdt = root_write(&a, "RSDT", gpa, table, 3);
-    xsdt = root_write(&a, "XSDT", gpa, table, 3);
-    if (a.overflow)
+    if (!n)
         return 0;
-    rsdp_write(buf, gpa + (uint32_t)rsdt, gpa + xsdt);
-    return a.len;
+    acpi_rsdp_write(buf, gpa + RSDP_ROOM + l.rsdt, gpa + RSDP_ROOM + l.xsdt);
+    return RSDP_ROOM + n;
 }
