@@ -35,8 +35,13 @@ static void entry_drop(struct cpu *c, unsigned i)
     c->xl_rtag[i] = ABI_XL_TLB_INVALID;
     store_drop(c, i);
 }
+void tlb_windows_close(struct cpu *c)
+{
+    abi_xl_windows_close((struct abi_xl_frame *)c);
+}
 void tlb1_clear(struct cpu *c)
 {
+    tlb_windows_close(c);
     for (unsigned i = 0; i < TLB_SIZE; i++)
         entry_drop(c, i);
     c->lg_filter = 0;
@@ -108,8 +113,11 @@ static unsigned rights_now(const struct cpu *c)
 }
 void tlb_context_update(struct cpu *c)
 {
+    uint32_t before = c->ctx;
     c->mem_user = c->cpl == 3;
     c->ctx = c->asid[c->asid_cur].gen << 2 | rights_now(c);
+    if ((c->ctx ^ before) >> 2)
+        tlb_windows_close(c);
 }
 
 /* ---- flushing ---- */
@@ -170,6 +178,7 @@ static void pieces_drop(struct cpu *c, uint64_t base, uint64_t len)
 static void page_drop(struct cpu *c, uint64_t va, uint32_t gen, bool global)
 {
     uint64_t base, len;
+    tlb_windows_close(c);
     entry_drop(c, (va >> 12) & (TLB_SIZE - 1));
     if (tlb2_drop(c, va, gen, global, &base, &len))
         pieces_drop(c, base, len);
@@ -188,6 +197,7 @@ void tlb_flush_pcid_page(struct cpu *c, unsigned pcid, uint64_t va)
 
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page)
 {
+    tlb_windows_close(c);
     for (unsigned i = 0; i < TLB_SIZE; i++)
         if (c->wtag[i] != TLB_INVALID && (c->wtag[i] & ~0xfffull) + c->addend[i] == (uintptr_t)host_page)
             store_drop(c, i);
@@ -195,6 +205,7 @@ void tlb_protect_code(struct cpu *c, const uint8_t *host_page)
 
 void tlb_protect_all(struct cpu *c)
 {
+    tlb_windows_close(c);
     for (unsigned i = 0; i < TLB_SIZE; i++)
         store_drop(c, i);
 }
@@ -269,12 +280,12 @@ void mmu_translate(struct cpu *c, const struct op *o, uint64_t va, enum mmu_acce
         cpu_raise_pf(c, o, va, error);
 }
 
-bool tlb_fill_plain(struct cpu *c, uint64_t va, unsigned size, bool write)
+bool tlb_fill_plain(struct cpu *c, uint64_t va, unsigned size, bool write, bool ahead)
 {
     struct translation t;
     uint32_t error;
     if ((va & 0xfff) + size > 0x1000 || (c->ctx & 3) == CTX_CHECK || !va_canonical(c, va) ||
-        !page_find(c, va, write ? MMU_WRITE : MMU_READ, &t, &error))
+        !page_find(c, va, write && !ahead ? MMU_WRITE : MMU_READ, &t, &error))
         return false;
     unsigned i = (va >> 12) & (TLB_SIZE - 1);
     return t.host && (write ? c->wtag : c->rtag)[i] == ((va & ~0xfffull) | c->ctx);

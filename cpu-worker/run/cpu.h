@@ -106,11 +106,13 @@ struct cpu {
     uint32_t cpl;
     struct xl *xl;                  /* translations, NULL: none */
     uint64_t xl_cold;               /* not 0: the next block is interpreted even if it has a translation */
-    uint64_t frame_spare[2];
+    uint64_t frame_spare[1];
+    uint64_t page_mask;
     /* The soft TLB's first level. The frame's tags are in translated code's own form. Host address = virtual
      * address + addend. */
     uint64_t xl_rtag[TLB_SIZE], xl_wtag[TLB_SIZE], xtag[TLB_SIZE];
     uintptr_t addend[TLB_SIZE];
+    uint64_t xl_wnpage[ABI_XL_WINDOWS], xl_waddend[ABI_XL_WINDOWS]; /* abi_xl_windows_close */
     struct abi_xl_jc xl_jc[ABI_XL_JC_SIZE];
     uint64_t xl_slot[ABI_XL_SLOTS];
     /* ---- the end of the frame ---- */

@@ -36,10 +36,12 @@ void tlb_flush_first(struct cpu *c);     /* only what was filled under other rig
 void tlb_cr3_loaded(struct cpu *c, bool noflush);
 void tlb_context_update(struct cpu *c);  /* CPL or EFLAGS.AC changed: rights of the context */
 void tlb_protect_all(struct cpu *c); /* no fast stores at all */
+void tlb_windows_close(struct cpu *c); /* translated code's own memory of the TLB */
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page); /* no fast stores to this page */
 void jc_flush(struct cpu *c);
 /* Makes loads (stores) of these bytes hit the first level, without raising. False: they must not, or cannot. */
-bool tlb_fill_plain(struct cpu *c, uint64_t va, unsigned size, bool write);
+/* ahead: for a store that comes later; D is not set for it. */
+bool tlb_fill_plain(struct cpu *c, uint64_t va, unsigned size, bool write, bool ahead);
 /* Fetch translation: host address of the byte at lip and its gpa; raises #PF. NULL: not memory. */
 const uint8_t *mmu_fetch(struct cpu *c, uint64_t lip, uint64_t *gpa, uint64_t *ram_off);
 /* Same without raising: false if it would fault. */

@@ -86,6 +86,8 @@ OP(op_xl_enter)
 {
     const struct block *b = (const struct block *)((uintptr_t)o - offsetof(struct block, ops));
     uint64_t *n = c->xl->ring->n, rip = c->gpr[REG_BLOCK];
+    if (unlikely(c->ctx & 2)) /* special rights, CTX_AC and CTX_CHECK: windows say nothing about them */
+        return b->first(c, o);
     c->pgbase = rip & ~0xfffull;
     jc_put(c, rip, b);
     const uint8_t *code = b->xl_code;
@@ -108,7 +110,7 @@ OP(op_xl_enter)
 
 uint64_t xl_miss(struct cpu *c, uint64_t va, uint32_t what)
 {
-    bool ok = tlb_fill_plain(c, va, ABI_XL_MISS_SIZE(what), what & ABI_XL_MISS_WRITE);
+    bool ok = tlb_fill_plain(c, va, ABI_XL_MISS_SIZE(what), what & ABI_XL_MISS_WRITE, what & ABI_XL_MISS_AHEAD);
     c->xl->ring->n[ok ? XL_N_FILL : XL_N_FILL_NO]++;
     return !ok;
 }

@@ -46,6 +46,9 @@ SAME(xl_rtag, rtag);
 SAME(xl_wtag, wtag);
 SAME(xtag, xtag);
 SAME(addend, addend);
+SAME(page_mask, page_mask);
+SAME(xl_wnpage, wnpage);
+SAME(xl_waddend, waddend);
 SAME(xl_jc, jc);
 SAME(xl_slot, slot);
 _Static_assert(offsetof(struct cpu, s) == 528, "xl-stub.S");
@@ -110,6 +113,8 @@ static void frame_init(struct cpu *c)
     c->tlb_mask = ABI_XL_TLB_MASK;
     c->jc_mask = ABI_XL_JC_MASK;
     c->df_mask = 0x400;
+    c->page_mask = ~0xfffull;
+    tlb_windows_close(c);
     c->simd_dead = 1;
     for (unsigned i = 0; i < ABI_XL_JC_SIZE; i++)
         c->xl_jc[i].nlip = abi_xl_jc_empty(i);

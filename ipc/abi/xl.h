@@ -40,11 +40,12 @@
 #include "ipc/abi/codepage.h"
 
 /* Raised when generated code and the worker would no longer understand each other. */
-#define ABI_XL_VERSION 1u
+#define ABI_XL_VERSION 2u
 
 #define ABI_XL_TLB_SIZE 1024u
 #define ABI_XL_JC_SIZE  4096u
 #define ABI_XL_SLOTS    262144u
+#define ABI_XL_WINDOWS  256u /* the first half for user code, the second for supervisor code */
 
 /* First-level soft TLB. Index: page number of the first byte, modulo the size. Tag: of the last byte's page and
  * the context, rotated so that translated code can make it without touching flags (rorx by 60, then 16 bits
@@ -89,6 +90,7 @@ enum abi_xl_why {
 /* ecx of MISS: size of the access in bytes, and whether it writes. */
 #define ABI_XL_MISS_SIZE(w) ((w) & 0xffffu)
 #define ABI_XL_MISS_WRITE   0x10000u
+#define ABI_XL_MISS_AHEAD   0x20000u /* for later instructions too: fill only what may be stored to already (D set) */
 
 struct abi_xl_frame {
     uint64_t gpr[18];               /* hardware numbers; [16] is 0, [17] the interpreter's */
@@ -109,9 +111,11 @@ struct abi_xl_frame {
     uint64_t stub[ABI_XL_STUBS];
     uint64_t scratch[8];            /* translated code's, inside one instruction */
     uint64_t df_mask;               /* constant: 0x400 */
-    uint64_t spare[9];
+    uint64_t spare[8];              /* the worker's */
+    uint64_t page_mask;             /* constant: ~0xfff */
     uint64_t rtag[ABI_XL_TLB_SIZE], wtag[ABI_XL_TLB_SIZE], xtag[ABI_XL_TLB_SIZE];
     uint64_t addend[ABI_XL_TLB_SIZE];
+    uint64_t wnpage[ABI_XL_WINDOWS], waddend[ABI_XL_WINDOWS];
     struct abi_xl_jc jc[ABI_XL_JC_SIZE];
     uint64_t slot[ABI_XL_SLOTS];
 };
@@ -135,12 +139,27 @@ ABI_XL_AT(simd_dead, 296);
 ABI_XL_AT(stub, 304);
 ABI_XL_AT(scratch, 432);
 ABI_XL_AT(df_mask, 496);
+ABI_XL_AT(page_mask, 568);
 ABI_XL_AT(rtag, 576);
 ABI_XL_AT(wtag, 576 + 8192);
 ABI_XL_AT(xtag, 576 + 2 * 8192);
 ABI_XL_AT(addend, 576 + 3 * 8192);
-ABI_XL_AT(jc, 576 + 4 * 8192);
-ABI_XL_AT(slot, 576 + 4 * 8192 + 4096 * 32);
+ABI_XL_AT(wnpage, 576 + 4 * 8192);
+ABI_XL_AT(waddend, 576 + 4 * 8192 + 2048);
+ABI_XL_AT(jc, 576 + 4 * 8192 + 4096);
+ABI_XL_AT(slot, 576 + 4 * 8192 + 4096 + 4096 * 32);
+
+/* Windows: the page each place in translated code used last, filled by translated code itself from the soft TLB.
+ * Even ones are for loads, odd ones for stores; user code has one half, supervisor code the other, so that a change
+ * of CPL leaves both valid. What drops translations (a flush, INVLPG, a page that must not be stored to any more)
+ * and a change of address space closes them all; an entry that only gives way to another in the TLB does not
+ * matter. Translated code is not run with special rights (SMAP's AC, alignment checks). A closed window is of an
+ * address that is not canonical: the host faults there. */
+static inline void abi_xl_windows_close(struct abi_xl_frame *f)
+{
+    for (unsigned i = 0; i < ABI_XL_WINDOWS; i++)
+        f->wnpage[i] = 0x8000000000000000ull;
+}
 
 /* Mode bits the generator looks at; the same values as in the worker's mode word (checked there). */
 #define ABI_XL_MODE_64     0x01u
@@ -164,7 +183,7 @@ ABI_XL_AT(slot, 576 + 4 * 8192 + 4096 * 32);
 struct abi_xl_in {
     uint32_t mode;
     uint32_t page_off;  /* offset of the first byte in its page */
-    uint32_t len;       /* bytes; what runs over the page's end is not translated */
+    uint32_t len;       /* bytes; one instruction may run over the page's end, if its bytes are given */
     uint32_t insns;     /* at most so many instructions */
     uint32_t slot_base; /* number of the first slot the translation may use */
     uint32_t vendor;    /* enum abi_cpu_vendor */

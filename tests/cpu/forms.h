@@ -125,6 +125,10 @@ enum translated_how translated_run(struct state *s, const struct insn *i, const 
                                    const uint8_t *mem_before);
 void translated_forget(void); /* the code at the cell has changed */
 bool translated_fault(void *ucontext);
+/* Code of n instructions in len bytes at s->rip; false: none of it is translated. s becomes the state where it stops. */
+bool translated_block(struct state *s, unsigned n, unsigned len);
+/* blocks.c: random blocks against the interpreter; the number of those that differ. */
+unsigned blocks_run(const struct form *forms, unsigned count, unsigned blocks);
 /* compare.c: what may be compared of this instruction; prints and returns false on a difference. */
 bool states_same(const struct insn *i, const struct state *before, struct state *host, struct state *ours,
                  const uint8_t *mem_before, const uint8_t *mem_host, const uint8_t *mem_ours, bool print);

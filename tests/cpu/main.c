@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static struct {
-    unsigned cases, bits, show;
+    unsigned cases, bits, show, blocks;
     uint64_t seed;
     const char *only, *groups, *root;
     bool table, list, translated;
@@ -39,7 +39,7 @@ static const char *const group_name[G_N] = {"integer", "branch", "string", "bit"
 static struct form *forms;
 static unsigned form_count;
 static struct shared { /* parent and child */
-    unsigned at;
+    unsigned at, blocks_bad;
     struct {
         unsigned cases, differ, how[3];
     } of[16384];
@@ -137,8 +137,14 @@ static void child(void)
 {
     int mode = -1;
     native_init(engine_ram());
-    if (opt.translated && !translated_init())
+    if ((opt.translated || opt.blocks) && !translated_init())
         _exit(77);
+    if (opt.blocks) {
+        engine_mode(true);
+        shared->blocks_bad = blocks_run(forms, form_count, opt.blocks);
+        fflush(stdout);
+        _exit(0);
+    }
     for (unsigned n = shared->at; n < form_count; n++) {
         shared->at = n;
         if (!wanted(&forms[n]) || forms[n].listed)
@@ -245,7 +251,7 @@ static void translated_print(void)
 static void usage(void)
 {
     puts("cpu-forms [--bits 64|32] [--groups G,..] [--only TEXT] [--cases N] [--seed S] [--table] [--list]\n"
-         "          [--show N] [--root SOURCE] [--translated]");
+         "          [--show N] [--root SOURCE] [--translated | --blocks N]");
     exit(2);
 }
 static void options(int argc, char **argv)
@@ -253,7 +259,7 @@ static void options(int argc, char **argv)
     static const struct option o[] = {{"bits", 1, 0, 'b'}, {"groups", 1, 0, 'g'}, {"only", 1, 0, 'o'},
                                       {"cases", 1, 0, 'c'}, {"seed", 1, 0, 's'}, {"table", 0, 0, 't'},
                                       {"list", 0, 0, 'l'}, {"root", 1, 0, 'r'}, {"show", 1, 0, 'n'},
-                                      {"translated", 0, 0, 'x'}, {0}};
+                                      {"translated", 0, 0, 'x'}, {"blocks", 1, 0, 'k'}, {0}};
     if (getenv("BULKHEAD_TEST_LONG"))
         opt.cases = 50000;
     for (int c; (c = getopt_long(argc, argv, "", o, NULL)) != -1;) {
@@ -268,6 +274,7 @@ static void options(int argc, char **argv)
         case 'n': opt.show = (unsigned)atoi(optarg); break;
         case 'r': opt.root = optarg; break;
         case 'x': opt.translated = true; break;
+        case 'k': opt.blocks = (unsigned)atoi(optarg); break;
         default: usage();
         }
     }
@@ -283,6 +290,15 @@ int main(int argc, char **argv)
     engine_init();
     forms = forms_all(&form_count);
     printf("# seed %" PRIu64 ", %u cases a form\n", opt.seed, opt.cases);
+    if (opt.blocks) {
+        if (getenv("BULKHEAD_TEST_LONG"))
+            opt.blocks *= 50;
+        shared->blocks_bad = 1;
+        rnd_seed(opt.seed);
+        run_all();
+        printf("%s 1 - translated blocks do what the interpreter does\n1..1\n", shared->blocks_bad ? "not ok" : "ok");
+        return shared->blocks_bad != 0;
+    }
     run_all();
     unsigned missing = untested();
     struct sum s = sum_of(G_N);

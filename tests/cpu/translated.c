@@ -67,12 +67,9 @@ static bool translate(const struct insn *i)
     in.len = i->len;
     in.insns = 1;
     in.slot_base = 7;
-    if ((i->at & 0xfff) + i->len > 4096)
-        return false;
-    xl_rig_writable(&rig, true);
-    bool ok = xl_rig_translate(&rig, &in, engine_ram() + i->at, 0);
-    xl_rig_writable(&rig, false);
-    return ok;
+    if (i->at + i->len > CODE_HOLE && i->at < CODE_HOLE + 4096)
+        return false; /* nobody could have read its bytes */
+    return xl_rig_translate(&rig, &in, engine_ram() + i->at, 0);
 }
 static uint64_t last_at = ~0ull;
 void translated_forget(void)
@@ -99,8 +96,16 @@ enum translated_how translated_run(struct state *s, const struct insn *i, const 
     enum xl_exit x = xl_rig_run(&rig, 0);
     after = *s;
     state_out(rig.frame, &after);
+    uint64_t left_at = rig.frame->pgbase + rig.off;
+    if (x == XL_LEFT && !i->branch && left_at == i->at + i->len) { /* done; what follows is in another page */
+        *s = after;
+        s->vector = -1;
+        s->error = 0;
+        s->rip = left_at;
+        return TR_DONE;
+    }
     if (x == XL_LEFT || x == XL_POLLED) {
-        s->rip = rig.frame->pgbase + rig.off;
+        s->rip = left_at;
         bool clean = s->rip == i->at && !memcmp(after.gpr, s->gpr, sizeof(s->gpr)) && after.rflags == s->rflags &&
                      !memcmp(after.fpu.xmm, s->fpu.xmm, sizeof(s->fpu.xmm)) &&
                      !memcmp(after.fpu.ymmh, s->fpu.ymmh, sizeof(s->fpu.ymmh)) &&
@@ -118,4 +123,27 @@ enum translated_how translated_run(struct state *s, const struct insn *i, const 
     s->error = 0;
     s->rip = x == XL_LANDED ? host->rip : rig.frame->pgbase + (uint64_t)(int64_t)rig.out.slot[rig.off - in.slot_base];
     return TR_DONE;
+}
+bool translated_block(struct state *s, unsigned n, unsigned len)
+{
+    static bool have;
+    if (last_at != s->rip) {
+        engine_describe(&in.mode, &in.vendor, in.feat);
+        in.mode &= ~ABI_XL_MODE_TF;
+        in.page_off = s->rip & 0xfff;
+        in.len = len;
+        in.insns = n;
+        in.slot_base = (uint32_t)(rnd() % 1000);
+        have = xl_rig_translate(&rig, &in, engine_ram() + s->rip, 0);
+        last_at = s->rip;
+    }
+    if (!have)
+        return false;
+    state_in(rig.frame, s);
+    if (rnd() >> 61 == 0)
+        xl_rig_tlb_clear(&rig);
+    enum xl_exit x = xl_rig_run(&rig, 0);
+    state_out(rig.frame, s);
+    s->rip = rig.frame->pgbase + (x == XL_LINK ? (uint64_t)rig.out.slot[rig.off - in.slot_base] : rig.off);
+    return true;
 }

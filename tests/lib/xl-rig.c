@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #define FPU_SIZE 16384u
 static struct xl_rig *rig_now;
@@ -82,8 +83,13 @@ bool xl_rig_init(struct xl_rig *r, xl_page_fn page)
     if (!xl_host_can() || !(getauxval(AT_HWCAP2) & 2))
         return false;
     void *m = mmap(NULL, sizeof(struct abi_xl_frame), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    void *c = mmap(NULL, 64 * ABI_XL_CODE_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (m == MAP_FAILED || c == MAP_FAILED)
+    int fd = memfd_create("code", MFD_CLOEXEC);
+    if (m == MAP_FAILED || fd < 0 || ftruncate(fd, XL_RIG_CODE))
+        return false;
+    void *c = mmap(NULL, XL_RIG_CODE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    r->code_rw = mmap(NULL, XL_RIG_CODE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (c == MAP_FAILED || r->code_rw == MAP_FAILED)
         return false;
     struct abi_xl_frame *f = r->frame = m;
     r->code = c;
@@ -96,6 +102,7 @@ bool xl_rig_init(struct xl_rig *r, xl_page_fn page)
     f->jc_mask = ABI_XL_JC_MASK;
     f->jc_key = 77;
     f->df_mask = 0x400;
+    f->page_mask = ~0xfffull;
     f->stub[ABI_XL_LEAVE] = (uintptr_t)xl_rig_leave;
     f->stub[ABI_XL_POLL] = (uintptr_t)xl_rig_poll;
     f->stub[ABI_XL_MISS] = (uintptr_t)xl_rig_miss;
@@ -109,18 +116,15 @@ bool xl_rig_init(struct xl_rig *r, xl_page_fn page)
     rig_now = r;
     return true;
 }
-void xl_rig_writable(struct xl_rig *r, bool writable)
-{
-    mprotect(r->code, 64 * ABI_XL_CODE_MAX, PROT_READ | (writable ? PROT_WRITE : PROT_EXEC));
-}
 bool xl_rig_translate(struct xl_rig *r, const struct abi_xl_in *in, const uint8_t *bytes, uint32_t place)
 {
-    return xl_translate(in, bytes, r->code + place, ABI_XL_CODE_MAX, &r->out);
+    return xl_translate(in, bytes, r->code_rw + place, ABI_XL_CODE_MAX, &r->out);
 }
 void xl_rig_tlb_clear(struct xl_rig *r)
 {
     for (unsigned k = 0; k < ABI_XL_TLB_SIZE; k++)
         r->frame->rtag[k] = r->frame->wtag[k] = r->frame->xtag[k] = ABI_XL_TLB_INVALID;
+    abi_xl_windows_close(r->frame);
 }
 void xl_rig_jc_clear(struct xl_rig *r)
 {

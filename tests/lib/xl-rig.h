@@ -15,9 +15,10 @@ enum xl_exit { XL_LEFT, XL_POLLED, XL_LINK, XL_LANDED };
 /* Host address of the page of va if it may be read (written), else NULL. */
 typedef uint8_t *(*xl_page_fn)(uint64_t va, bool write);
 
+#define XL_RIG_CODE (16u << 20)
 struct xl_rig {
     struct abi_xl_frame *frame;
-    uint8_t *code;          /* ABI_XL_CODE_MAX bytes per slot of code */
+    uint8_t *code, *code_rw; /* XL_RIG_CODE bytes, mapped twice: to execute and to write */
     struct abi_xl_out out;  /* of the last translation */
     xl_page_fn page;
     void *fpu_in, *fpu_out; /* XSAVE images: the guest's state before, and after when simd_dead is 0 */
@@ -26,8 +27,6 @@ struct xl_rig {
     uint64_t misses;
 };
 bool xl_rig_init(struct xl_rig *r, xl_page_fn page); /* false: this host cannot run translated code */
-/* Makes `code` writable or executable. */
-void xl_rig_writable(struct xl_rig *r, bool writable);
 /* Translates into place (code offset). */
 bool xl_rig_translate(struct xl_rig *r, const struct abi_xl_in *in, const uint8_t *bytes, uint32_t place);
 void xl_rig_tlb_clear(struct xl_rig *r);

@@ -52,13 +52,11 @@ static bool direct(const struct gea *ea)
 {
     return !ea->a32 && !ea->rip && ea->seg < 0 && ea->base >= 0 && pinned(ea->base) && pinned(ea->index);
 }
-static bool fits(int64_t v)
-{
-    return v == (int32_t)v;
-}
-static void add_here(struct gen *t, struct cold c)
+static void cold_add(struct gen *t, struct cold c)
 {
     c.insn = (uint8_t)t->at;
+    c.twin = t->twin;
+    c.off = t->here;
     if (t->colds == COLD_MAX) {
         t->e.full = true;
         return;
@@ -67,48 +65,98 @@ static void add_here(struct gen *t, struct cold c)
 }
 void gen_cold(struct gen *t, enum cold_kind kind, uint32_t from, uint32_t word)
 {
-    add_here(t, (struct cold){.kind = (uint8_t)kind, .from = from, .word = word});
+    cold_add(t, (struct cold){.kind = (uint8_t)kind, .from = from, .word = word});
+}
+static bool flags_free(const struct gen *t)
+{
+    return t->at < t->n && t->plan.recipe[t->at] >= 0;
 }
 
-/* r10 = index of the TLB entry, rcx = 0 if it matches; otherwise away. r9 is clobbered. */
-static void look(struct gen *t, const struct gea *ea, unsigned size, bool write)
+/* rcx = address; then it has to be inside the window. Flags may be clobbered. */
+static void compare(struct gen *t, unsigned window, unsigned size, struct cold c)
 {
     struct emit *e = &t->e;
-    uint32_t retry = e->n;
-    bool plain = direct(ea) && ea->index < 0 && fits(ea->disp + size);
-    unsigned va = H_R9, base = plain ? (unsigned)gen_host[ea->base] : H_R9;
-    if (plain && !ea->disp)
-        va = base;
-    else
-        gen_address(t, ea, H_R9, H_R10);
-    emit_pext(e, H_R10, va, GS(tlb_mask));
+    int32_t last = (int32_t)(4096 - size);
+    emit_op(e, &(struct enc){.op = 0x03, .w = 1}, H_RCX, rm_gs(AT(wnpage) + window * 8)); /* add */
+    emit_op(e, &(struct enc){.op = 0x81, .w = 1, .imm = (const uint8_t *)&last, .imm_len = 4}, 7, rm_reg(H_RCX));
+    c.from = emit_jcc(e, 7); /* above */
+    cold_add(t, c);
+}
+/* rcx = distance from the window's page: first and last byte have to be inside it. No flags. */
+static void compare_quietly(struct gen *t, unsigned size, struct cold c)
+{
+    struct emit *e = &t->e;
+    if (size > 1)
+        emit_lea(e, H_R9, H_RCX, -1, 1, (int32_t)size - 1);
+    emit_pext(e, H_RCX, H_RCX, GS(page_mask));
     if (size > 1) {
-        emit_lea(e, H_RCX, (int)base, -1, 1, (int32_t)(size - 1 + (plain ? (uint32_t)ea->disp : 0)));
-        emit_rorx(e, H_RCX, H_RCX, 60);
-    } else {
-        emit_rorx(e, H_RCX, va, 60);
+        emit_pext(e, H_R9, H_R9, GS(page_mask));
+        emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
     }
-    emit_op(e, &(struct enc){.op = 0x8b, .p66 = 1}, H_RCX, GS(ctx)); /* mov cx, ctx */
-    emit_load(e, H_R9, rm_gsx(write ? AT(wtag) : AT(rtag), H_R10));
-    emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
-    uint32_t hit = emit_jrcxz(e), miss = emit_jmp(e);
+    uint32_t hit = emit_jrcxz(e);
+    c.from = emit_jmp(e);
     emit_here8(e, hit);
-    add_here(t, (struct cold){.kind = COLD_MISS, .from = miss, .retry = retry, .ea = *ea,
-                              .word = size | (write ? ABI_XL_MISS_WRITE : 0)});
+    cold_add(t, c);
+}
+/* Checks [ea, ea + size). Of an address that is not direct, the address is in r10 afterwards. */
+static void check(struct gen *t, const struct gea *ea, unsigned size, unsigned window, uint32_t word, bool to_twin)
+{
+    struct emit *e = &t->e;
+    struct cold c = {.kind = COLD_MISS, .retry = e->n, .ea = *ea, .word = word | size | window << 24, .to_twin = to_twin};
+    bool quiet = !flags_free(t), plain = direct(ea);
+    if (!plain) {
+        gen_address(t, ea, H_R10, H_R9);
+        if (quiet) {
+            emit_load(e, H_R9, rm_gs(AT(wnpage) + window * 8));
+            emit_lea(e, H_RCX, H_R10, H_R9, 1, 0);
+        } else {
+            emit_mov(e, H_RCX, H_R10);
+        }
+    } else if (quiet && ea->index < 0) {
+        emit_load(e, H_R9, rm_gs(AT(wnpage) + window * 8));
+        emit_lea(e, H_RCX, gen_host[ea->base], H_R9, 1, (int32_t)ea->disp);
+    } else {
+        gen_address(t, ea, H_RCX, H_R9);
+        if (quiet) {
+            emit_load(e, H_R9, rm_gs(AT(wnpage) + window * 8));
+            emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
+        }
+    }
+    quiet ? compare_quietly(t, size, c) : compare(t, window, size, c);
+}
+static void check_group(struct gen *t, const struct access *a)
+{
+    struct gea ea = a->ea;
+    ea.disp += a->lo - a->off;
+    check(t, &ea, (unsigned)(a->hi - a->lo), a->window,
+          a->group_write ? ABI_XL_MISS_WRITE | (a->shared ? ABI_XL_MISS_AHEAD : 0) : 0, a->shared);
+    t->twin_wanted |= a->shared;
 }
 struct rm gen_access(struct gen *t, const struct gea *ea, unsigned size, bool write)
 {
     struct emit *e = &t->e;
-    look(t, ea, size, write);
-    emit_load(e, H_R9, rm_gsx(AT(addend), H_R10));
-    if (direct(ea) && ea->index < 0)
-        return rm_mem(gen_host[ea->base], H_R9, 1, (int32_t)ea->disp);
+    const struct access *a = plan_find(&t->plan, t->at, t->sub++), *first = a ? &t->plan.a[a->group] : NULL;
+    bool checked = false;
+    unsigned window = first ? first->window : t->in->mode & ABI_XL_MODE_USER ? 2u : ABI_XL_WINDOWS / 2 + 2u;
+    if (!first || t->twin) {
+        window = (window & ~1u) | write;
+        check(t, ea, size, window, write ? ABI_XL_MISS_WRITE : 0, false);
+    } else if (a == first) {
+        check_group(t, first);
+    } else {
+        checked = true;
+    }
     if (direct(ea)) {
+        emit_load(e, H_R9, rm_gs(AT(waddend) + window * 8));
+        if (ea->index < 0)
+            return rm_mem(gen_host[ea->base], H_R9, 1, (int32_t)ea->disp);
         emit_lea(e, H_R9, H_R9, gen_host[ea->base], 1, 0);
         return rm_mem(H_R9, gen_host[ea->index], ea->scale, (int32_t)ea->disp);
     }
-    gen_address(t, ea, H_RCX, H_R10);
-    emit_lea(e, H_R9, H_R9, H_RCX, 1, 0);
+    if (checked || (first && !t->twin && first->lo != first->off))
+        gen_address(t, ea, H_R10, H_R9);
+    emit_load(e, H_R9, rm_gs(AT(waddend) + window * 8));
+    emit_lea(e, H_R9, H_R9, H_R10, 1, 0);
     return rm_mem(H_R9, -1, 1, 0);
 }
 
@@ -120,42 +168,107 @@ void gen_fault_here(struct gen *t)
         return;
     }
     t->fault_insn[o->faults] = (uint8_t)t->at;
+    t->fault_twin[o->faults] = t->twin;
     o->fault[o->faults++] = (struct abi_xl_fault){.host = t->e.n};
 }
 
-/* The way out before an instruction. */
+/* ---- behind the block ---- */
+
+/* The way out before an instruction, with the flags it has to have. */
 static uint32_t pad_of(struct gen *t, unsigned insn, enum abi_xl_why why)
 {
-    if (!t->pad[insn]) {
-        t->pad[insn] = t->e.n;
+    uint32_t *pad = &t->pad[0][insn];
+    if (!*pad) {
+        *pad = t->e.n;
+        if (t->plan.recipe[insn] >= 0)
+            gen_recipe(t, &t->g[t->plan.recipe[insn]]);
         gen_leave_at(t, t->g[insn].off, why);
     }
-    return t->pad[insn];
+    return *pad;
+}
+/* Routine of the block: r9 = address, ecx = word. Fills the window from the soft TLB and returns rcx = 0, or goes
+ * on as the MISS stub, which returns to the same place. Keeps r10 and flags. */
+static uint32_t refill_of(struct gen *t, bool write)
+{
+    struct emit *e = &t->e;
+    if (t->refill[write])
+        return t->refill[write];
+    t->refill[write] = e->n;
+    emit_store(e, GS(scratch[5]), H_R10);
+    emit_store(e, GS(scratch[6]), H_RCX);
+    emit_store(e, GS(scratch[7]), H_R9);
+    emit_op(e, &(struct enc){.map = 1, .op = 0xb7}, H_R10, rm_reg(H_RCX)); /* movzx r10d, cx */
+    emit_lea(e, H_R10, H_R10, H_R9, 1, -1);
+    emit_rorx(e, H_RCX, H_R10, 60);
+    emit_op(e, &(struct enc){.op = 0x8b, .p66 = 1}, H_RCX, GS(ctx)); /* mov cx, ctx */
+    emit_pext(e, H_R10, H_R9, GS(tlb_mask));
+    emit_load(e, H_R9, rm_gsx(write ? AT(wtag) : AT(rtag), H_R10));
+    emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
+    uint32_t hit = emit_jrcxz(e);
+    emit_load(e, H_R9, GS(scratch[7]));
+    emit_load(e, H_RCX, GS(scratch[6]));
+    emit_load(e, H_R10, GS(scratch[5]));
+    emit_jmp_rm(e, GS_STUB(ABI_XL_MISS));
+    emit_here8(e, hit);
+    emit_load(e, H_R10, rm_gsx(AT(addend), H_R10));
+    emit_op(e, &(struct enc){.map = 1, .op = 0xb6}, H_RCX, rm_gs(AT(scratch[6]) + 3)); /* movzx ecx, window */
+    emit_store(e, rm_gsx(AT(waddend), H_RCX), H_R10);
+    emit_load(e, H_R9, GS(scratch[7]));
+    emit_pext(e, H_R9, H_R9, GS(page_mask));
+    emit_op(e, &(struct enc){.vex = true, .map = 2, .op = 0xf5, .w = 1, .pp = 3, .vvvv = H_R9}, H_R9, GS(page_mask)); /* pdep */
+    emit_op(e, &(struct enc){.op = 0xf7, .w = 1}, 2, rm_reg(H_R9)); /* not */
+    emit_lea(e, H_R9, H_R9, -1, 1, 1);
+    emit_store(e, rm_gsx(AT(wnpage), H_RCX), H_R9);
+    emit_load(e, H_R10, GS(scratch[5]));
+    emit_imm32(e, H_RCX, 0);
+    emit_8(e, 0xc3);
+    return t->refill[write];
+}
+static void miss_emit(struct gen *t, const struct cold *c)
+{
+    struct emit *e = &t->e;
+    bool write = c->word & ABI_XL_MISS_WRITE;
+    uint32_t routine = refill_of(t, write); /* nothing falls through to where it is emitted */
+    emit_here(e, c->from);
+    gen_address(t, &c->ea, H_R9, H_RCX);
+    emit_imm32(e, H_RCX, c->word);
+    emit_8(e, 0xe8); /* call */
+    emit_32(e, routine - (e->n + 4));
+    uint32_t again = emit_jrcxz(e), out = emit_jmp(e);
+    emit_here8(e, again);
+    emit_to(e, emit_jmp(e), c->retry);
+    if (c->to_twin) {
+        emit_to(e, out, t->start[1][c->insn]);
+        return;
+    }
+    uint32_t pad = t->pad[0][c->insn] ? t->pad[0][c->insn] : e->n;
+    emit_to(e, out, pad);
+    pad_of(t, c->insn, ABI_XL_WHY_MEMORY);
 }
 static void cold_emit(struct gen *t, const struct cold *c)
 {
     struct emit *e = &t->e;
-    emit_here(e, c->from);
-    if (c->kind == COLD_POLL) {
+    switch (c->kind) {
+    case COLD_POLL:
+        emit_here(e, c->from);
         emit_imm32(e, H_RCX, c->word);
         emit_jmp_rm(e, GS_STUB(ABI_XL_POLL));
-        return;
+        break;
+    case COLD_LEAVE:
+        emit_here(e, c->from);
+        gen_leave_at(t, c->off, (enum abi_xl_why)c->word);
+        break;
+    case COLD_OUT:
+        emit_here(e, c->from);
+        if (t->pad[0][c->insn])
+            emit_to(e, emit_jmp(e), t->pad[0][c->insn]);
+        else
+            pad_of(t, c->insn, (enum abi_xl_why)c->word);
+        break;
+    default:
+        miss_emit(t, c);
+        break;
     }
-    if (c->kind == COLD_LEAVE) {
-        gen_leave_at(t, t->g[c->insn].off, (enum abi_xl_why)c->word);
-        return;
-    }
-    gen_address(t, &c->ea, H_R9, H_RCX);
-    emit_imm32(e, H_RCX, c->word);
-    emit_call_rm(e, GS_STUB(ABI_XL_MISS));
-    uint32_t again = emit_jrcxz(e), out = emit_jmp(e);
-    emit_here8(e, again);
-    emit_to(e, emit_jmp(e), c->retry);
-    if (t->pad[c->insn])
-        emit_to(e, out, t->pad[c->insn]);
-    else
-        emit_here(e, out);
-    pad_of(t, c->insn, ABI_XL_WHY_MEMORY);
 }
 void gen_colds_emit(struct gen *t)
 {

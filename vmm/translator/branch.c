@@ -78,7 +78,7 @@ void gen_go(struct gen *t, int64_t target)
     struct emit *e = &t->e;
     int k = local(t, target);
     if (k >= 0) {
-        emit_to(e, emit_jmp(e), t->start[k]);
+        emit_to(e, emit_jmp(e), t->start[0][k]);
         return;
     }
     if (!in_page(target)) {

@@ -7,6 +7,7 @@
 
 #include "vmm/translator/emit.h"
 #include "vmm/translator/guest-insn.h"
+#include "vmm/translator/plan.h"
 
 #define AT(FIELD) offsetof(struct abi_xl_frame, FIELD)
 #define GS(FIELD) rm_gs(AT(FIELD))
@@ -14,15 +15,18 @@
 #define GS_STUB(S) rm_gs(AT(stub) + (size_t)(S) * 8)
 
 /* Code that is rarely reached, emitted after the block. */
-enum cold_kind { COLD_MISS, COLD_LEAVE, COLD_POLL };
+enum cold_kind { COLD_MISS, COLD_LEAVE, COLD_OUT, COLD_POLL };
 struct cold {
     uint8_t kind, insn;
+    bool twin;      /* it belongs to the twin */
+    bool to_twin;   /* MISS: what cannot be done for the group is tried one by one */
     uint32_t from;  /* displacement that leads here */
     uint32_t retry; /* MISS */
-    uint32_t word;  /* MISS: for the stub. POLL: offset. LEAVE: enum abi_xl_why */
+    uint32_t word;  /* MISS: for the stub. POLL: offset. LEAVE, OUT: enum abi_xl_why */
+    uint32_t off;   /* LEAVE: where */
     struct gea ea;  /* MISS */
 };
-#define COLD_MAX 320u
+#define COLD_MAX 512u
 
 struct gen {
     const struct abi_xl_in *in;
@@ -31,11 +35,18 @@ struct gen {
     struct ginsn g[ABI_XL_INSN_MAX];
     unsigned n;              /* decoded */
     unsigned at;             /* being emitted */
-    uint32_t start[ABI_XL_INSN_MAX]; /* host offsets of instructions already emitted */
+    unsigned sub;            /* number of its next access */
+    uint32_t here;           /* offset of what is being emitted: its instruction, or the end of the block */
+    struct plan plan;
+    bool twin;               /* the twin is being emitted: the same block with every access checked by itself */
+    bool twin_wanted;
+    uint32_t start[2][ABI_XL_INSN_MAX]; /* host offsets of instructions already emitted; [1]: of the twin */
+    uint32_t pad[2][ABI_XL_INSN_MAX];   /* host offset of the instruction's way out, 0 if not emitted yet */
+    uint32_t refill[2];      /* host offsets of the block's own routines for loads and stores, 0 */
     struct cold cold[COLD_MAX];
     unsigned colds;
     uint8_t fault_insn[ABI_XL_FAULT_MAX]; /* of out->fault[] */
-    uint32_t pad[ABI_XL_INSN_MAX]; /* host offset of the instruction's way out, 0 if not emitted yet */
+    bool fault_twin[ABI_XL_FAULT_MAX];
     bool simd_ready;         /* the guest's SIMD state has been seen to be live */
     int8_t temp[4];          /* host registers of guest r8-r11 inside one instruction, -1 */
     uint8_t temps_free;      /* bit per host register */
@@ -67,6 +78,11 @@ bool gen_string(struct gen *t, const struct ginsn *g);
 bool gen_branch(struct gen *t, const struct ginsn *g);
 void gen_go(struct gen *t, int64_t target); /* to an address relative to pgbase */
 void gen_leave_at(struct gen *t, int64_t off, enum abi_xl_why why);
+/* recipe.c: flags that the instruction left, made again from what is left of its operands */
+bool gen_recipe_ok(const struct ginsn *g, uint16_t written); /* registers written since */
+void gen_recipe(struct gen *t, const struct ginsn *g);
+bool gen_string_from(const struct ginsn *g);
+bool gen_string_to(const struct ginsn *g);
 /* classify.c */
 enum gen_kind { K_NONE, K_NOP, K_COPY, K_OPERATE, K_LEA, K_MOFFS, K_PUSH, K_POP, K_LEAVE, K_STRING, K_BRANCH };
 enum gen_kind gen_classify(const struct ginsn *g);

@@ -40,7 +40,7 @@ static struct field field_of(const ZydisDecodedOperand *o, unsigned num)
     }
     return f;
 }
-static void memory_of(struct ginsn *g, const ZydisDecodedOperand *o)
+static void memory_of(struct ginsn *g, const ZydisDecodedOperand *o, bool no_base, int64_t disp)
 {
     g->mem = o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM || o->encoding == ZYDIS_OPERAND_ENCODING_DISP16_32_64;
     if (!g->mem) {
@@ -57,13 +57,26 @@ static void memory_of(struct ginsn *g, const ZydisDecodedOperand *o)
         .seg = o->mem.segment == ZYDIS_REGISTER_FS ? ABI_FS : o->mem.segment == ZYDIS_REGISTER_GS ? ABI_GS : -1};
     if (o->mem.type == ZYDIS_MEMOP_TYPE_VSIB || o->mem.type == ZYDIS_MEMOP_TYPE_MIB)
         g->implicit_mem = true;
+    if (no_base) { /* Zydis 4.0 gives R13D and no displacement with an address size prefix */
+        g->ea.base = -1;
+        g->ea.disp = disp;
+    }
     if (rip)
         g->ea.disp += g->off + g->len;
+}
+static uint16_t written(ZydisRegister r, ZydisRegisterClass c)
+{
+    if (c == ZYDIS_REGCLASS_GPR8) {
+        int n = r - ZYDIS_REGISTER_AL;
+        return (uint16_t)(1u << (n < 4 ? n : n < 8 ? n - 4 : n - 4));
+    }
+    return gpr_of(r) < 0 ? 0 : (uint16_t)(1u << gpr_of(r));
 }
 static void operand_of(struct ginsn *g, const ZydisDecodedInstruction *in, const ZydisDecodedOperand *o)
 {
     if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
-        memory_of(g, o);
+        memory_of(g, o, in->raw.modrm.mod == 0 && in->raw.modrm.rm == 4 && in->raw.sib.base == 5,
+                  in->raw.disp.value);
         return;
     }
     if (o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
@@ -75,6 +88,8 @@ static void operand_of(struct ginsn *g, const ZydisDecodedInstruction *in, const
     if (o->type != ZYDIS_OPERAND_TYPE_REGISTER)
         return;
     ZydisRegisterClass c = ZydisRegisterGetClass(o->reg.value);
+    if (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
+        g->writes |= written(o->reg.value, c);
     g->mmx |= c == ZYDIS_REGCLASS_MMX;
     g->x87 |= c == ZYDIS_REGCLASS_X87;
     unsigned rexb = g->vex ? !in->raw.vex.B : in->raw.rex.B;

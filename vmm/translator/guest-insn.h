@@ -55,6 +55,7 @@ struct ginsn {
     bool simd;           /* uses vector registers or MXCSR */
     uint32_t fl_read, fl_write; /* ZYDIS_CPUFLAG_* among CF PF AF ZF SF OF; write: always, to defined values */
     bool fl_any;         /* may write some */
+    uint16_t writes;     /* guest registers it may write */
 };
 #define ARITH_FLAGS \
     ((uint32_t)(ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF | ZYDIS_CPUFLAG_AF | ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_SF | \

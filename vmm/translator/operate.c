@@ -38,7 +38,7 @@ static unsigned implicit_cx(const struct ginsn *g)
 
 /* ---- register fields ---- */
 
-struct plan {
+struct regs {
     bool low;      /* no REX prefix may be there: a high byte register is used */
     bool cx;       /* guest rcx is in host rcx for this instruction */
     bool cx_write;
@@ -48,7 +48,7 @@ static unsigned guest_of(const struct field *f)
 {
     return f->num; /* of GPR8H: the register the byte belongs to */
 }
-static void note(struct plan *p, const struct field *f, bool any_high)
+static void note(struct regs *p, const struct field *f, bool any_high)
 {
     if (f->class != F_GPR && f->class != F_GPR8H)
         return;
@@ -59,10 +59,10 @@ static void note(struct plan *p, const struct field *f, bool any_high)
         p->cx_write |= f->wr;
     }
 }
-static bool plan_make(struct plan *p, const struct ginsn *g)
+static bool regs_plan(struct regs *p, const struct ginsn *g)
 {
     const struct field *f[] = {&g->reg, &g->rm, &g->v, &g->opreg};
-    *p = (struct plan){0};
+    *p = (struct regs){0};
     for (unsigned k = 0; k < 4; k++)
         p->low |= f[k]->class == F_GPR8H;
     for (unsigned k = 0; k < 4; k++) {
@@ -76,7 +76,7 @@ static bool plan_make(struct plan *p, const struct ginsn *g)
     return !(p->low && g->mem && p->cx); /* the address would need rcx as well */
 }
 /* Number to put into the field; -1: no scratch register is left. */
-static int field_host(struct gen *t, const struct plan *p, const struct field *f, unsigned fixed)
+static int field_host(struct gen *t, const struct regs *p, const struct field *f, unsigned fixed)
 {
     switch (f->class) {
     case F_GPR8H:
@@ -120,9 +120,9 @@ bool gen_operate(struct gen *t, const struct ginsn *g)
 {
     struct emit *e = &t->e;
     struct enc o = enc_of(g);
-    struct plan p;
+    struct regs p;
     struct rm rm = {0};
-    if (!plan_make(&p, g))
+    if (!regs_plan(&p, g))
         return false;
     if (g->simd)
         gen_simd_ready(t);

@@ -94,14 +94,21 @@ static void move(struct gen *t, bool store, unsigned reg, struct rm rm, unsigned
     gen_fault_here(t);
     emit_op(&t->e, &o, reg, rm);
 }
+bool gen_string_from(const struct ginsn *g)
+{
+    return g->mn != ZYDIS_MNEMONIC_STOSB && g->mn != ZYDIS_MNEMONIC_STOSW && g->mn != ZYDIS_MNEMONIC_STOSD &&
+           g->mn != ZYDIS_MNEMONIC_STOSQ;
+}
+bool gen_string_to(const struct ginsn *g)
+{
+    return g->mn != ZYDIS_MNEMONIC_LODSB && g->mn != ZYDIS_MNEMONIC_LODSW && g->mn != ZYDIS_MNEMONIC_LODSD &&
+           g->mn != ZYDIS_MNEMONIC_LODSQ;
+}
 bool gen_string(struct gen *t, const struct ginsn *g)
 {
     struct emit *e = &t->e;
     unsigned size = element(g);
-    bool from = g->mn != ZYDIS_MNEMONIC_STOSB && g->mn != ZYDIS_MNEMONIC_STOSW && g->mn != ZYDIS_MNEMONIC_STOSD &&
-                g->mn != ZYDIS_MNEMONIC_STOSQ;
-    bool to = !(g->mn == ZYDIS_MNEMONIC_LODSB || g->mn == ZYDIS_MNEMONIC_LODSW || g->mn == ZYDIS_MNEMONIC_LODSD ||
-                g->mn == ZYDIS_MNEMONIC_LODSQ);
+    bool from = gen_string_from(g), to = gen_string_to(g);
     struct gea src = {.base = G_RSI, .index = -1, .scale = 1, .seg = -1}, dst = src;
     dst.base = G_RDI;
     for (unsigned k = 0; k < g->len; k++)
@@ -110,7 +117,7 @@ bool gen_string(struct gen *t, const struct ginsn *g)
     emit_load(e, H_RCX, GS(eflags));
     emit_pext(e, H_RCX, H_RCX, GS(df_mask));
     uint32_t up = emit_jrcxz(e);
-    gen_cold(t, COLD_LEAVE, emit_jmp(e), ABI_XL_WHY_INSN);
+    gen_cold(t, COLD_OUT, emit_jmp(e), ABI_XL_WHY_INSN);
     emit_here8(e, up);
     if (from && to) {
         move(t, false, H_RCX, gen_access(t, &src, size, false), size);

@@ -11,11 +11,10 @@
 static void decode_all(struct gen *t, const uint8_t *bytes)
 {
     const struct abi_xl_in *in = t->in;
-    uint32_t max = in->insns < ABI_XL_INSN_MAX ? in->insns : ABI_XL_INSN_MAX;
-    uint32_t len = in->len < 4096 - in->page_off ? in->len : 4096 - in->page_off, at = 0;
-    while (t->n < max && at < len) {
+    uint32_t max = in->insns < ABI_XL_INSN_MAX ? in->insns : ABI_XL_INSN_MAX, at = 0;
+    while (t->n < max && at < in->len && in->page_off + at < 4096) {
         struct ginsn *g = &t->g[t->n];
-        if (!ginsn_decode(g, bytes + at, len - at, in->page_off + at) || !ginsn_allowed(g, in) ||
+        if (!ginsn_decode(g, bytes + at, in->len - at, in->page_off + at) || !ginsn_allowed(g, in) ||
             gen_classify(g) == K_NONE)
             return;
         t->n++;
@@ -57,6 +56,7 @@ static bool emit_one(struct gen *t, const struct ginsn *g, enum gen_kind k)
 /* True: the instruction is emitted. False: everything is as if it had never been tried. */
 static bool try_one(struct gen *t, const struct ginsn *g, enum gen_kind k)
 {
+    t->sub = 0;
     uint32_t n = t->e.n, faults = t->out->faults, slots = t->out->slots, simd = t->out->uses_simd;
     unsigned colds = t->colds;
     bool ready = t->simd_ready;
@@ -70,32 +70,69 @@ static bool try_one(struct gen *t, const struct ginsn *g, enum gen_kind k)
     t->simd_ready = ready;
     return false;
 }
-static void emit_all(struct gen *t)
+/* After the last instruction that was translated, if it was no branch. */
+static void emit_end(struct gen *t, uint32_t end)
+{
+    t->here = end;
+    if (t->out->src_len == t->in->len || t->out->insns == t->in->insns || end >= 4096)
+        gen_go(t, end);
+    else
+        gen_leave_at(t, end, ABI_XL_WHY_INSN);
+}
+/* Emits the instructions that can be. The twin has the same: what could be emitted once can be again. */
+static void emit_block(struct gen *t)
 {
     enum gen_kind k = K_NONE;
     uint32_t end = t->in->page_off;
-    bool stopped = false;
-    for (t->at = 0; t->at < t->n && !stopped; t->at++) {
+    for (t->at = 0; t->at < t->n; t->at++) {
         const struct ginsn *g = &t->g[t->at];
+        t->start[t->twin][t->at] = t->e.n;
+        t->here = g->off;
         k = gen_classify(g);
-        t->start[t->at] = t->e.n;
-        stopped = !try_one(t, g, k);
-        if (stopped)
+        if (!try_one(t, g, k)) {
+            k = K_NONE;
             break;
-        end = g->off + g->len;
-        t->out->insns++;
+        }
+        end = (uint32_t)g->off + g->len;
     }
+    t->n = t->at; /* what follows was not emitted */
+    t->out->insns = t->n;
     t->out->src_len = end - t->in->page_off;
-    if (!t->out->insns)
-        return;
-    bool all = !stopped && t->out->src_len == (t->in->len < 4096 - t->in->page_off ? t->in->len : 4096 - t->in->page_off);
-    if (stopped || k != K_BRANCH) {
-        if (all && end < 4096)
-            gen_go(t, end);
-        else
-            gen_leave_at(t, end, ABI_XL_WHY_INSN);
+    if (t->n && k != K_BRANCH)
+        emit_end(t, end);
+}
+/* Where a branch at the end goes back to inside the block, or -1. */
+static int loop_of(const struct gen *t)
+{
+    const struct ginsn *g = &t->g[t->n - 1];
+    for (unsigned k = 0; g->relative && k < t->n; k++)
+        if (t->g[k].off == g->off + g->len + g->imm)
+            return (int)k;
+    return -1;
+}
+static void restart(struct gen *t)
+{
+    t->e.n = 0;
+    t->colds = 0;
+    t->simd_ready = t->twin = t->twin_wanted = false;
+    memset(t->out, 0, offsetof(struct abi_xl_out, slot));
+    plan_make(&t->plan, t->g, t->n, loop_of(t), t->in->slot_base, t->in->mode & ABI_XL_MODE_USER);
+}
+static void emit_all(struct gen *t)
+{
+    unsigned planned = ~0u;
+    while (t->n && t->n != planned) { /* the plan has to be that of the instructions that are there */
+        planned = t->n;
+        restart(t);
+        emit_block(t);
     }
-    t->at = t->n ? t->n - 1 : 0;
+    if (!t->n)
+        return;
+    if (t->twin_wanted) {
+        t->twin = true;
+        t->simd_ready = false;
+        emit_block(t);
+    }
     gen_colds_emit(t);
 }
 static bool valid(const struct abi_xl_in *in, size_t room)
@@ -112,8 +149,8 @@ bool xl_translate(const struct abi_xl_in *in, const uint8_t *bytes, uint8_t *cod
         return false;
     memset(&g, 0, offsetof(struct gen, g));
     g.n = g.at = g.colds = 0;
-    g.simd_ready = false;
     memset(g.pad, 0, sizeof(g.pad));
+    memset(g.refill, 0, sizeof(g.refill));
     g.in = in;
     g.out = out;
     g.e = (struct emit){.code = code, .room = (uint32_t)(room < ABI_XL_CODE_MAX ? room : ABI_XL_CODE_MAX)};
