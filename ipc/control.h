@@ -38,6 +38,7 @@ enum ctl_dir { CTL_TO_CHILD = 1, CTL_TO_VMM = 2 };
     M(13, NET_LINK,     net_link,     2, 16,    0,   CTL_TO_CHILD, CTL_ST_RUNNING)                 \
     M(14, INFO_REQUEST, info_request, 4, 256,   0,   CTL_TO_CHILD, CTL_ST_RUNNING)                 \
     M(15, INFO_REPLY,   info_reply,   4, 32768, 0,   CTL_TO_VMM,   CTL_ST_RUNNING)                 \
+    M(16, NET_FORWARD,  net_forward,  4, 512,   0,   CTL_TO_CHILD, CTL_ST_RUNNING)                 \
     M(20, SCREENDUMP,   screendump,   4, 16,    1,   CTL_TO_CHILD, CTL_ST_RUNNING)                 \
     M(21, SCREENDUMP_DONE, screendump_done, 4, 16, 0, CTL_TO_VMM,  CTL_ST_RUNNING)
 

@@ -189,6 +189,33 @@ static int info_answer(struct net_proc *n, const Ctl__InfoRequest *req)
     return r == -EAGAIN ? 0 : r;
 }
 
+static int forward(struct net_proc *n, const Ctl__NetForward *m, char *err, size_t errlen)
+{
+    struct net_config *c = &n->cfg;
+    int r = n->be.forward ? net_config_forward(c, m->rule, err, errlen) : -ENOTSUP;
+
+    if (r == -ENOTSUP)
+        snprintf(err, errlen, "this netdev forwards no ports");
+    if (r)
+        return r;
+    r = n->be.forward(n->be.opaque, &c->fwd[c->n_fwd - 1], m->add, err, errlen);
+    if (r || !m->add)
+        c->n_fwd--; /* the list is for the start; the vmm keeps what comes later */
+    return r;
+}
+
+static int forward_answer(struct net_proc *n, const Ctl__NetForward *m)
+{
+    Ctl__InfoReply reply = CTL__INFO_REPLY__INIT;
+
+    n->text[0] = 0;
+    (void)forward(n, m, n->text, 256);
+    reply.seq = m->seq;
+    reply.text = n->text;
+    int r = ctl_send(&n->proc->ctl, CTL_INFO_REPLY, &reply, NULL, 0, 0);
+    return r == -EAGAIN ? 0 : r;
+}
+
 static int net_message(struct devproc *p, enum ctl_msg type, ProtobufCMessage *msg)
 {
     struct net_proc *n = p->opaque;
@@ -197,6 +224,8 @@ static int net_message(struct devproc *p, enum ctl_msg type, ProtobufCMessage *m
     case CTL_NET_LINK:
         net_dev_link_set(n->dev, ((const Ctl__NetLink *)msg)->up);
         return 0;
+    case CTL_NET_FORWARD:
+        return forward_answer(n, (const Ctl__NetForward *)msg);
     case CTL_INFO_REQUEST:
         return info_answer(n, (const Ctl__InfoRequest *)msg);
     default:

@@ -330,3 +330,10 @@ int net_config_parse(struct net_config *c, const Ctl__NetConfig *in, char *err, 
         r = send_to_parse(c, in, &e);
     return r;
 }
+
+int net_config_forward(struct net_config *c, const Ctl__HostFwd *f, char *err, size_t errlen)
+{
+    const struct complaint e = {err, errlen};
+
+    return hostfwd_parse(c, f, &e);
+}

@@ -51,6 +51,8 @@ struct net_config {
     unsigned n_host_dns;
 };
 
+/* One more rule at the end of c->fwd (n_fwd grows). 0, or -EINVAL as below. */
+int net_config_forward(struct net_config *c, const Ctl__HostFwd *f, char *err, size_t errlen);
 /* Fills *c from the message. 0, or -EINVAL with one line in err that names the bad value. */
 int net_config_parse(struct net_config *c, const Ctl__NetConfig *in, char *err, size_t errlen);
 

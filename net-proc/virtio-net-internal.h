@@ -47,6 +47,7 @@ struct net_dev {
     uint64_t features; /* accepted by the driver */
     unsigned hdr_len;  /* 12, or 10 for a legacy driver without mergeable buffers */
     bool mergeable, guest_csum, link_up;
+    bool announce; /* once, when the transmit queue starts */
     struct virtio_net_config config;
     struct ipc_ratelimit rl;
     struct net_stats stats;

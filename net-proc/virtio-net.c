@@ -66,6 +66,11 @@ static void queue_start(void *opaque, struct vq *vq)
         net_rx_start(opaque, vq);
     else
         net_tx_start(opaque, vq);
+    struct net_dev *d = opaque;
+    if (d->tx.vq && d->announce) {
+        d->announce = false;
+        net_dev_announce(d);
+    }
 }
 
 static void queue_stop(void *opaque, struct vq *vq)
@@ -120,6 +125,7 @@ struct net_dev *net_dev_create(struct ipc_loop *l, const struct net_config *cfg)
         d->config.mtu = htole16(cfg->mtu);
     }
     d->link_up = !cfg->link_down;
+    d->announce = cfg->announce;
     d->config.status = htole16(d->link_up ? VIRTIO_NET_S_LINK_UP : 0);
     features_set(d, 0);
     if (net_tx_init(d)) {
@@ -180,6 +186,24 @@ void net_dev_link_set(struct net_dev *d, bool up)
     rx_backlog_clear(&d->rx.backlog);
     if (d->vu)
         vu_backend_config_changed(d->vu);
+}
+
+/* RFC 903: "my hardware address is ...; what is my protocol address?". Switches learn the way from it. */
+void net_dev_announce(struct net_dev *d)
+{
+    static const uint8_t rarp[10] = {0x80, 0x35, 0, 1, 0x08, 0, 6, 4, 0, 3};
+    static const net_todo nothing;
+    uint8_t f[60] = {0};
+
+    memset(f, 0xff, 6);
+    memcpy(f + 6, d->config.mac, 6);
+    memcpy(f + 12, rarp, sizeof(rarp));
+    memcpy(f + 22, d->config.mac, 6);
+    memcpy(f + 32, d->config.mac, 6);
+    if (d->be.input)
+        (void)d->be.input(d->be.opaque, f, sizeof(f), &nothing);
+    if (d->be.input_done)
+        d->be.input_done(d->be.opaque);
 }
 
 void net_dev_info(struct net_dev *d, char *out, size_t cap)

@@ -27,6 +27,8 @@ void net_dev_attach(struct net_dev *d, const struct net_backend *be);
 struct net_sink net_dev_sink(struct net_dev *d);
 /* Cable in or out: configuration change for the guest; frames are dropped both ways while out. */
 void net_dev_link_set(struct net_dev *d, bool up);
+/* Tells the network where the card is now: a RARP request with its address, as other machine monitors send. */
+void net_dev_announce(struct net_dev *d);
 /* Counters as text for INFO_REQUEST "stats". */
 void net_dev_info(struct net_dev *d, char *out, size_t cap);
 

@@ -66,6 +66,11 @@ int vu_frontend_start(struct vu_frontend *fe);
 /* Stops all rings (GET_VRING_BASE). drop_inflight: device reset. -errno if the back end did not answer:
  * the caller kills it. */
 int vu_frontend_stop(struct vu_frontend *fe, bool drop_inflight);
+/* Another back end of the same kind, on the connected socket fd (taken over), goes on where this one stands: asked
+ * first whether it can do all that was accepted (-ENOTSUP: nothing has changed), then the rings are stopped, and
+ * started there. If it cannot start, the old one is started again. 0 or -errno; the old connection is closed only
+ * on success. */
+int vu_frontend_replace(struct vu_frontend *fe, int fd);
 void vu_frontend_disconnect(struct vu_frontend *fe); /* closes fd, keeps queue state for the successor */
 int vu_frontend_config_read(struct vu_frontend *fe, uint32_t off, void *buf, uint32_t len);
 int vu_frontend_config_write(struct vu_frontend *fe, uint32_t off, const void *buf, uint32_t len);

@@ -7,6 +7,7 @@
 #define BULKHEAD_VMM_VM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "ipc/abi/display.h"
 #include "ipc/abi/machine-page.h"
@@ -65,6 +66,13 @@ unsigned vm_children(struct vm *vm, struct child_info *out, unsigned max);
 int vm_device_restart(struct vm *vm, const char *id); /* kill and bring back a device process */
 int vm_screendump(struct vm *vm, const char *path, bool png); /* the screen into a picture file */
 int vm_fail(int e, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* sets the message */
+/* Networks of a running machine (netdev.c). `card` is the card's id or its netdev's. */
+int vm_netdev_replace(struct vm *vm, const char *card, const char *netdev); /* the cable to another netdev */
+int vm_netdev_add(struct vm *vm, const char *arg); /* "type,id=..." or a JSON object */
+int vm_netdev_del(struct vm *vm, const char *id);
+int vm_set_link(struct vm *vm, const char *card, bool up);
+int vm_hostfwd(struct vm *vm, const char *netdev, const char *rule, bool add); /* netdev "": the first user network */
+int vm_info_usernet(struct vm *vm, unsigned i, char *text, size_t cap); /* of plan.net[i], its process asked */
 const char *vm_last_error(void); /* the message that belongs to the last failed operation above */
 /* The front end found this device's back end dead, wrong or silent: it is killed (which counts as a crash
  * of its own) and a successor follows. machine_backend_down is called before this returns. */
@@ -93,6 +101,10 @@ void machine_mailbox(struct vm *vm);   /* answer every pending mailbox request *
 int machine_backend_up(struct vm *vm, const char *id, int fd);
 void machine_backend_down(struct vm *vm, const char *id);     /* died; a successor will come */
 void machine_backend_failed(struct vm *vm, const char *id);   /* given up: NEEDS_RESET / link down */
+/* The back end new_id, on fd (taken over), goes on where id stands; the driver sees nothing. On failure id goes
+ * on. 0 or -errno. */
+int machine_backend_replace(struct vm *vm, const char *id, const char *new_id, int fd);
+void machine_backend_unplug(struct vm *vm, const char *id);   /* gone by order: a card's cable is out */
 unsigned machine_info_pci(struct vm *vm, char *out, unsigned len); /* text for `info pci` */
 
 /* resources of the machine page */

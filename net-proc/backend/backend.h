@@ -35,6 +35,8 @@ struct net_backend {
     void (*hold)(void *opaque, bool on);
     /* What the driver takes undone: VIRTIO_NET_F_GUEST_* of `features`. Optional. */
     void (*features)(void *opaque, uint64_t features);
+    /* Opens (or closes) a forwarded port: struct net_hostfwd. 0, or -errno with a line in err. Optional. */
+    int (*forward)(void *opaque, const void *rule, bool add, char *err, size_t errlen);
     /* Text about connections for `info usernet`; cut to cap, always terminated. Optional. */
     void (*info)(void *opaque, char *out, size_t cap);
 };

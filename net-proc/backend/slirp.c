@@ -317,6 +317,22 @@ static int hostfwd_bind(struct net_slirp *s, const struct net_hostfwd *f, char *
     return -e;
 }
 
+static int slirp_be_forward(void *opaque, const void *rule, bool add, char *err, size_t errlen)
+{
+    struct net_slirp *s = opaque;
+    const struct net_hostfwd *f = rule;
+    int flags = f->udp ? SLIRP_HOSTFWD_UDP : 0, r = 0;
+
+    if (add)
+        r = hostfwd_bind(s, f, err, errlen);
+    else if (slirp_remove_hostxfwd(s->slirp, &f->host.sa, endpoint_size(&f->host.sa), flags) < 0)
+        r = -ENOENT;
+    if (r == -ENOENT)
+        snprintf(err, errlen, "no such forward");
+    stack_settle(s);
+    return r;
+}
+
 static void stack_config(SlirpConfig *out, const struct net_config *cfg, const char **dnssearch)
 {
     for (unsigned i = 0; i < cfg->n_dnssearch; i++)
@@ -392,6 +408,7 @@ int net_slirp_open(struct net_backend *be, struct ipc_loop *l, const struct net_
         .input = slirp_be_input,
         .input_done = slirp_be_input_done,
         .hold = slirp_be_hold,
+        .forward = slirp_be_forward,
         .info = slirp_be_info,
     };
     stack_turn(s, nothing_ready_cb);

@@ -20,11 +20,17 @@ def enter():
     os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
 
 
-def tap_script(directory, address):
+def address(interface, addr):
+    subprocess.run(["ip", "addr", "add", addr, "dev", interface], check=True)
+    subprocess.run(["ip", "link", "set", interface, "up"], check=True)
+
+
+def tap_script(directory, address, mac=""):
     """A script for -netdev tap that gives the host's end this address."""
     path = os.path.join(directory, "ifup")
     with open(path, "w") as f:
-        f.write(f"#!/bin/sh\nset -e\nip addr add {address} dev $1\nip link set $1 up\n")
+        f.write("#!/bin/sh\nset -e\n" + (f"ip link set $1 address {mac}\n" if mac else "") +
+                f"ip addr add {address} dev $1\nip link set $1 up\n")
     os.chmod(path, 0o755)
     return path
 
@@ -40,6 +46,8 @@ def passt(directory, *options):
     """passt on a unix socket; its path."""
     path = os.path.join(directory, "passt.sock")
     log = open(os.path.join(directory, "passt.log"), "w+")
+    with open("/proc/sys/net/ipv4/ping_group_range", "w") as f:  # it answers pings through such sockets
+        f.write("0 2147483647")
     p = subprocess.Popen(["passt", "-f", "-s", path, "--runas", "0", *options], stdout=log, stderr=log)
     try:
         end = time.monotonic() + 10

@@ -17,7 +17,8 @@ struct opening {
     const char *resolver;
 };
 
-/* A descriptor of the user's: a socket of this type, made non-blocking and private. */
+/* A descriptor of the user's, or one handed over at run time: a socket of this type, made non-blocking and private.
+ * #syscalls:vmm getsockopt fcntl */
 static int socket_given(int fd, int type, struct opening *o)
 {
     int have = 0;
@@ -116,12 +117,22 @@ static int backend_open(struct plan_net *n, struct opening *o)
     return n->link_fd < 0 ? -1 : 0;
 }
 
-int net_open(struct plan_net *n)
+int net_open_to(struct plan_net *n, char *err, size_t errlen)
 {
     struct opening o = {.err = ""};
+    int r = backend_open(n, &o);
 
-    if (!backend_open(n, &o))
+    if (r)
+        snprintf(err, errlen, "%s", o.err);
+    return r;
+}
+
+int net_open(struct plan_net *n)
+{
+    char err[300];
+
+    if (!net_open_to(n, err, sizeof(err)))
         return 0;
-    fprintf(stderr, "bulkhead: -netdev %s,id=%s: %s\n", n->type, n->id, o.err);
+    fprintf(stderr, "bulkhead: -netdev %s,id=%s: %s\n", n->type, n->id, err);
     return -1;
 }

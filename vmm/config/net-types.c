@@ -15,6 +15,10 @@ static int net_fd(struct parse *c, const char *key, const char *val, int *out)
 {
     uint64_t v;
 
+    if (c->fd_find) {
+        *out = c->fd_find(val);
+        return *out < 0 ? parse_fail(c, "Parameter '%s': no descriptor '%s' was handed over (getfd)", key, val) : 0;
+    }
     if (opt_number(c, key, val, 3, 1 << 20, &v))
         return -1;
     *out = (int)v;

@@ -207,7 +207,7 @@ static bool is_address(const char *s)
     return !*s || inet_pton(AF_INET, s, &a) == 1 || inet_pton(AF_INET6, s, &a) == 1;
 }
 
-static int read_rule(struct parse *c, struct plan_hostfwd *f, const char *rule)
+int user_rule(struct parse *c, struct plan_hostfwd *f, const char *rule)
 {
     const char *s = rule;
     char proto[8], port[16];
@@ -236,7 +236,7 @@ int user_hostfwd(struct parse *c, void *obj, const char *key, const char *val)
     (void)key;
     if (u->n.n_hostfwd == PLAN_FWD_MAX)
         return parse_fail(c, "too many hostfwd= (limit %d)", PLAN_FWD_MAX);
-    return read_rule(c, &u->n.hostfwd[u->n.n_hostfwd++], val);
+    return user_rule(c, &u->n.hostfwd[u->n.n_hostfwd++], val);
 }
 
 /* ---- the whole

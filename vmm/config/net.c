@@ -86,23 +86,29 @@ static int add_net(struct parse *c, const struct plan_net *n)
     return (int)p->n_net++;
 }
 
+int netdev_read(struct parse *c, const char *arg, struct user_net *u)
+{
+    const struct net_type *t;
+    struct optlist l;
+
+    if (optlist_split(c, &l, arg, "type"))
+        return -1;
+    t = net_type_find(c, optlist_take(&l, "type"));
+    if (!t || net_type_apply(c, t, &l, u))
+        return -1;
+    return u->n.id[0] ? 0 : parse_fail(c, "Parameter 'id' is missing");
+}
+
 int set_netdev(struct parse *c, const char *arg)
 {
     struct user_net u = {0};
-    const struct net_type *t;
-    struct optlist l;
 
     if (!strcmp(arg, "help")) {
         net_types_help(c->out);
         return 1;
     }
-    if (optlist_split(c, &l, arg, "type"))
+    if (netdev_read(c, arg, &u))
         return -1;
-    t = net_type_find(c, optlist_take(&l, "type"));
-    if (!t || net_type_apply(c, t, &l, &u))
-        return -1;
-    if (!u.n.id[0])
-        return parse_fail(c, "Parameter 'id' is missing");
     c->no_default_net = true;
     return add_net(c, &u.n) < 0 ? -1 : 0;
 }
@@ -284,21 +290,6 @@ static void give_macs(struct plan *p)
     }
 }
 
-static void drop_cardless(struct parse *c)
-{
-    struct plan *p = c->p;
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < p->n_net; i++) {
-        if (p->net[i].has_card)
-            p->net[n++] = p->net[i];
-        else
-            parse_warn(c, "netdev '%s' has no card, it is not used",
-                       p->net[i].id[0] ? p->net[i].id : "user");
-    }
-    p->n_net = n;
-}
-
 int net_resolve(struct parse *c)
 {
     struct optlist none = {.n = 0};
@@ -312,7 +303,6 @@ int net_resolve(struct parse *c)
         c->no_default_net |= c->dev[i].kind == DEV_NET;
     if (!c->no_default_net && !c->p->nodefaults && add_nic(c, net_type_find(c, "user"), &none))
         return -1;
-    drop_cardless(c);
     for (unsigned i = 0; i < c->p->n_net; i++)
         name_net(c, &c->p->net[i]);
     give_macs(c->p);

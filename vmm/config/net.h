@@ -31,8 +31,18 @@ void net_types_help(FILE *out);
 int net_type_apply(struct parse *c, const struct net_type *t, const struct optlist *l, struct user_net *u);
 extern const struct opt_key user_net_keys[];
 
+int netdev_read(struct parse *c, const char *arg, struct user_net *u); /* net.c: one -netdev */
+
 /* Makes the descriptors of a netdev: plan_open_files. 0, or -1 with one line on stderr. */
 int net_open(struct plan_net *n);
+int net_open_to(struct plan_net *n, char *err, size_t errlen); /* the line in err */
+/* netdev-runtime.c. A netdev for netdev_add: "type,id=..." or a JSON object. What it holds of the host must be open
+ * already: fd_find gives the descriptor that a monitor was handed under a name, -1: none of that name. 0 or -1 with a
+ * line in err. */
+int netdev_parse(struct plan_net *out, const char *arg, int (*fd_find)(const char *name), char *err, size_t errlen);
+/* "[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport", or, to remove, what is before the '-'. 0 or -1. */
+int netdev_forward_parse(struct plan_hostfwd *out, const char *rule, bool remove, char *err, size_t errlen);
+
 /* net-tap-open.c: the tap of -netdev tap or bridge. Descriptor, or -1 with a line in err. */
 int net_tap_open(struct plan_net *n, char *err, size_t errlen);
 
@@ -44,6 +54,7 @@ int user_net6(struct parse *c, void *obj, const char *key, const char *val);
 int user_prefix6(struct parse *c, void *obj, const char *key, const char *val);
 int user_addr6(struct parse *c, void *obj, const char *key, const char *val);
 int user_dnssearch(struct parse *c, void *obj, const char *key, const char *val);
+int user_rule(struct parse *c, struct plan_hostfwd *f, const char *rule);
 int user_hostfwd(struct parse *c, void *obj, const char *key, const char *val);
 /* After every key: address families and that each address lies in its network. */
 int user_finish(struct parse *c, struct user_net *u);

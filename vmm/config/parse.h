@@ -63,6 +63,7 @@ struct parse {
     int legacy_nic[PLAN_NETS_MAX], legacy_user[PLAN_NETS_MAX]; /* -net: indexes into plan.net[] */
     unsigned char chr_uses[PLAN_CHAR_MAX];
     bool no_default_serial, no_default_monitor, no_default_net;
+    int (*fd_find)(const char *name); /* at run time: descriptors have names */
     bool kvm_asked, tcg_asked, interp_asked, append_set, initrd_set, display_set, vga_set, vga_std;
 };
 

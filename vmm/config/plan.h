@@ -88,6 +88,8 @@ struct plan_net { /* one netdev, and the card attached to it if there is one */
     uint8_t send_to[128];   /* struct sockaddr of a multicast group */
     unsigned send_to_len;
     bool announce; /* its process takes over from another netdev's */
+    bool deleted;  /* netdev_del: the entry is free, but for its card, which waits for a netdev of the id it had */
+    char was_id[64];
     uint8_t mac[6];
     bool restricted, ipv4, ipv6, link_down;
     char net[48], host[48], dhcpstart[48], dns[48], hostname[64], domainname[64], tftp[256],

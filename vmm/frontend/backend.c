@@ -149,6 +149,19 @@ void machine_backend_down(struct vm *vm, const char *id)
         virtio_backend_gone(d);
 }
 
+/* The card's own language for a cable that was pulled out or put in. */
+static void link_show(struct virtio_dev *d, bool up)
+{
+    uint8_t *status = &d->config[offsetof(struct virtio_net_config, status)];
+    uint8_t now = (uint8_t)((*status & ~VIRTIO_NET_S_LINK_UP) | (up ? VIRTIO_NET_S_LINK_UP : 0));
+
+    if (now == *status)
+        return;
+    *status = now;
+    d->generation++;
+    virtio_config_interrupt(d);
+}
+
 void machine_backend_failed(struct vm *vm, const char *id)
 {
     struct virtio_dev *d = machine_virtio_find(machine_get(), id);
@@ -158,10 +171,45 @@ void machine_backend_failed(struct vm *vm, const char *id)
         return;
     virtio_backend_gone(d);
     d->failed = true;
-    if (d->type->id == VIRTIO_ID_NET) { /* the card's own language: the cable is out */
-        d->config[offsetof(struct virtio_net_config, status)] &= (uint8_t)~VIRTIO_NET_S_LINK_UP;
-        d->generation++;
-    }
+    if (d->type->id == VIRTIO_ID_NET)
+        link_show(d, false);
     if (d->status & VIRTIO_CONFIG_S_DRIVER_OK)
         virtio_needs_reset(d, "its back end is gone for good");
+}
+
+/* ---- another back end for a running device
+ * ----------------------------------------------------- */
+
+int machine_backend_replace(struct vm *vm, const char *id, const char *new_id, int fd)
+{
+    struct virtio_dev *d = machine_virtio_find(machine_get(), id);
+    int r, again;
+
+    (void)vm;
+    if (!d) {
+        close(fd);
+        return -ENOENT;
+    }
+    requests_unwatch(d);
+    r = vu_frontend_replace(&d->fe, fd);
+    if (!r) {
+        snprintf(d->id, sizeof(d->id), "%s", new_id);
+        revive(d);
+        r = config_refresh(d);
+    }
+    again = requests_watch(d);
+    return r ? r : again;
+}
+
+void machine_backend_unplug(struct vm *vm, const char *id)
+{
+    struct virtio_dev *d = machine_virtio_find(machine_get(), id);
+
+    (void)vm;
+    if (!d)
+        return;
+    if (d->live && vu_frontend_stop(&d->fe, false))
+        log_warn("%s: the back end did not stop in an orderly way", d->id);
+    virtio_backend_gone(d);
+    link_show(d, false);
 }

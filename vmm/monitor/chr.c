@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "vmm/monitor/handed-fds.h"
 
 /* ---- watching
  * ------------------------------------------------------------------------------------ */
@@ -203,7 +204,28 @@ static void end_of_input(struct chr *c)
         c->in_eof = true;
 }
 
-/* #syscalls:vmm read */
+/* A unix socket may bring a descriptor along. #syscalls:vmm read recvmsg */
+static ssize_t read_input(const struct chr *c, void *buf, size_t room)
+{
+    union {
+        struct cmsghdr h;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec iov = {buf, room};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    int fd;
+
+    if (c->cfg->kind != CHAR_UNIX)
+        return read(c->in_fd, buf, room);
+    ssize_t n = recvmsg(c->in_fd, &m, MSG_CMSG_CLOEXEC); /* more than one does not fit, and is closed */
+    const struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+    if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(fd))) {
+        memcpy(&fd, CMSG_DATA(h), sizeof(fd));
+        handed_fd_arrived(fd);
+    }
+    return n;
+}
+
 static void read_some(struct chr *c)
 {
     uint8_t buf[CHR_PEND];
@@ -212,7 +234,7 @@ static void read_some(struct chr *c)
 
     if (!room || !c->connected || c->in_eof)
         return;
-    n = read(c->in_fd, buf, room);
+    n = read_input(c, buf, room);
     if (n > 0)
         chr_feed(c, buf, (size_t)n);
     else if (n == 0 || (errno != EAGAIN && errno != EINTR))

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "vmm/monitor/monitor.h"
+#include "vmm/monitor/net-commands.h"
 
 #define HMP_REST 99 /* max_args: the command takes the rest of the line as it is */
 
@@ -128,15 +129,26 @@ static void run_info(struct vm *vm, const char *arg, struct hmp_out *out)
 static void run_help(struct vm *vm, const char *arg, struct hmp_out *out);
 
 static const struct command commands[] = {
+    {"closefd", "name", 1, 1, hmp_closefd, "close a descriptor that was handed over"},
     {"cont|c", "", 0, 0, run_cont, "resume emulation"},
     {"cpu", "index", 1, 1, run_cpu, "set the default CPU"},
     {"device_restart", "id", 1, 1, run_restart,
      "end the process of a device and start it anew; the guest keeps running"},
+    {"getfd", "name", 1, 1, hmp_getfd, "name the descriptor that came with this line (SCM_RIGHTS)"},
     {"help|?", "[cmd]", 0, 1, run_help, "show the help"},
+    {"hostfwd_add", "[netdev] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport", 1, HMP_REST, hmp_hostfwd_add,
+     "forward a port of the host to the guest"},
+    {"hostfwd_remove", "[netdev] [tcp|udp]:[hostaddr]:hostport", 1, HMP_REST, hmp_hostfwd_remove,
+     "end a forward"},
     {"info", "[subcommand]", 0, 1, run_info, "show various information about the system state"},
+    {"netdev_add", "type,id=name[,option]...", 1, HMP_REST, hmp_netdev_add, "add a network back end"},
+    {"netdev_del", "id", 1, 1, hmp_netdev_del, "remove a network back end"},
+    {"netdev_replace", "card netdev", 1, HMP_REST, hmp_netdev_replace,
+     "move the cable of a card to another netdev; the guest keeps its carrier"},
     {"quit|q", "", 0, 0, run_quit, "quit the emulator"},
     {"screendump", "filename [-f format]", 1, HMP_REST, run_screendump,
      "save the screen into a file, as PPM or PNG"},
+    {"set_link", "name on|off", 1, HMP_REST, hmp_set_link, "put a card's cable in or out"},
     {"stop|s", "", 0, 0, run_stop, "stop emulation"},
     {"system_powerdown", "", 0, 0, run_powerdown, "send system power down event"},
     {"system_reset", "", 0, 0, run_reset, "reset the system"},

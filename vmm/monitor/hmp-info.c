@@ -7,6 +7,7 @@
 #include <string.h>
 #include "vmm/config/version.h"
 #include "vmm/monitor/monitor.h"
+#include "vmm/monitor/net-commands.h"
 
 static void info_status(struct vm *vm, struct hmp_out *out)
 {
@@ -16,24 +17,6 @@ static void info_status(struct vm *vm, struct hmp_out *out)
     if (!running && vm->state != VM_PAUSED)
         hmp_print(out, " (%s)", status_name(vm));
     hmp_print(out, "\n");
-}
-
-static void info_network(struct vm *vm, struct hmp_out *out)
-{
-    for (unsigned i = 0; i < vm->plan.n_net; i++) {
-        const struct plan_net *n = &vm->plan.net[i];
-        char name[80];
-
-        snprintf(name, sizeof(name), "virtio-net-pci.%u", i);
-        hmp_print(
-            out,
-            "%s: index=0,type=nic,model=virtio-net-pci,macaddr=%02x:%02x:%02x:%02x:%02x:%02x\n",
-            n->qdev_id[0] ? n->qdev_id : name, n->mac[0], n->mac[1], n->mac[2], n->mac[3],
-            n->mac[4], n->mac[5]);
-        hmp_print(out, " \\ %s: index=0,type=%s,net=%.*s,restrict=%s\n", n->id, n->backend,
-                  n->net[0] ? (int)strcspn(n->net, "/") : 8, n->net[0] ? n->net : "10.0.2.0",
-                  n->restricted ? "on" : "off");
-    }
 }
 
 static void info_block(struct vm *vm, struct hmp_out *out)
@@ -209,12 +192,13 @@ static const struct topic {
     {"cpus", info_cpus, "show infos for each CPU"},
     {"kvm", info_kvm, "show KVM information"},
     {"name", info_name, "show the current VM name"},
-    {"network", info_network, "show the network state"},
+    {"network", hmp_info_network, "show the network state"},
     {"pci", info_pci, "show PCI info"},
     {"processes", info_processes, "show the processes of this VM"},
     {"registers", info_registers, "show the cpu registers"},
     {"sandbox", info_sandbox, "show what confines each process"},
     {"status", info_status, "show the current VM status (running|paused)"},
+    {"usernet", hmp_info_usernet, "show user network stack connection states"},
     {"uuid", info_uuid, "show the current VM UUID"},
     {"version", info_version, "show the version"},
 };

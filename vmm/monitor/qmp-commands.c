@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "vmm/monitor/handed-fds.h"
+#include "vmm/monitor/net-commands.h"
 
 static int set_error(struct qmp_call *c, const char *class, const char *fmt, const char *what)
 {
@@ -107,6 +109,38 @@ static int run_human(struct qmp_call *c)
     return 0;
 }
 
+static int run_netdev_add(struct qmp_call *c)
+{
+    return from_vm(c, qmp_netdev_add(c));
+}
+static int run_netdev_del(struct qmp_call *c)
+{
+    const char *id = string_arg(c, "id");
+    int rc = vm_netdev_del(c->vm, id);
+
+    return rc == -ENODEV ? set_error(c, "DeviceNotFound", "Device '%.100s' not found", id) : from_vm(c, rc);
+}
+static int run_netdev_replace(struct qmp_call *c)
+{
+    return from_vm(c, vm_netdev_replace(c->vm, string_arg(c, "card"), string_arg(c, "netdev")));
+}
+static int run_set_link(struct qmp_call *c)
+{
+    const char *name = string_arg(c, "name");
+    const struct json_node *up = json_member(c->doc, c->args, "up");
+    int rc = vm_set_link(c->vm, name, up && up->type == JSON_TRUE);
+
+    return rc == -ENODEV ? set_error(c, "DeviceNotFound", "Device '%.100s' not found", name) : from_vm(c, rc);
+}
+static int run_getfd(struct qmp_call *c)
+{
+    return from_vm(c, handed_fd_name(string_arg(c, "fdname")));
+}
+static int run_closefd(struct qmp_call *c)
+{
+    return from_vm(c, handed_fd_close(string_arg(c, "fdname")));
+}
+
 static int run_query_commands(struct qmp_call *c);
 
 /* ---- the table
@@ -117,15 +151,21 @@ struct arg {
     bool optional;
 };
 #define ARGS_MAX 3
+#define ANY_ARG  "*" /* the command reads the other arguments itself */
 static const struct command {
     const char *name;
     int (*run)(struct qmp_call *c);
     struct arg args[ARGS_MAX];
 } commands[] = {
+    {"closefd", run_closefd, {{"fdname", JSON_STRING, false}}},
     {"cont", run_cont, {{0}}},
+    {"getfd", run_getfd, {{"fdname", JSON_STRING, false}}},
     {"human-monitor-command",
      run_human,
      {{"command-line", JSON_STRING, false}, {"cpu-index", JSON_INT, true}}},
+    {"netdev_add", run_netdev_add, {{"type", JSON_STRING, false}, {"id", JSON_STRING, false}, {ANY_ARG, JSON_NULL, true}}},
+    {"netdev_del", run_netdev_del, {{"id", JSON_STRING, false}}},
+    {"netdev_replace", run_netdev_replace, {{"card", JSON_STRING, false}, {"netdev", JSON_STRING, false}}},
     {"qmp_capabilities", run_capabilities, {{"enable", JSON_ARRAY, true}}},
     {"query-block", query_block, {{0}}},
     {"query-chardev", query_chardev, {{0}}},
@@ -147,6 +187,7 @@ static const struct command {
     {"screendump",
      run_screendump,
      {{"filename", JSON_STRING, false}, {"format", JSON_STRING, true}}},
+    {"set_link", run_set_link, {{"name", JSON_STRING, false}, {"up", JSON_TRUE, false}}},
     {"stop", run_stop, {{0}}},
     {"system_powerdown", run_powerdown, {{0}}},
     {"system_reset", run_reset, {{0}}},
@@ -171,6 +212,7 @@ static const char *type_name(enum json_type t)
     return t == JSON_STRING  ? "string"
            : t == JSON_INT   ? "integer"
            : t == JSON_ARRAY ? "array"
+           : t == JSON_TRUE  ? "boolean"
                              : "object";
 }
 
@@ -189,10 +231,12 @@ static int check_given(struct qmp_call *c, const struct command *cmd)
     for (; n; n = json_next(c->doc, n)) {
         const struct arg *a = find_arg(cmd, json_key(c->doc, n));
 
+        if (!a && find_arg(cmd, ANY_ARG))
+            continue;
         if (!a)
             return set_error(c, "GenericError", "Parameter '%.100s' is unexpected",
                              json_key(c->doc, n));
-        if (a->type != n->type) {
+        if (a->type != n->type && !(a->type == JSON_TRUE && n->type == JSON_FALSE)) {
             snprintf(c->error, sizeof(c->error), "Invalid parameter type for '%s', expected: %s",
                      a->name, type_name(a->type));
             return -1;

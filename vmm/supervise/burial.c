@@ -99,6 +99,8 @@ void sup_child_bury(struct child *c, int status, bool known)
         child_log_read(c);
     ipc_timer_set(&c->timer, 0);
     incarnation_close(c);
+    if (c->state == CHILD_DEAD && c->standby)
+        child_move(c, CEV_STOP); /* who ordered it looks at first_error */
     if (c->state == CHILD_DEAD && c->sup->stopping) {
         struct crash_note note;
         crash_note_make(c, status, known, &note);

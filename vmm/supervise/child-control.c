@@ -51,7 +51,7 @@ void sup_child_boot_state(struct child *c)
 static bool all_running(const struct supervisor *s)
 {
     for (unsigned i = 0; i < s->n_child; i++)
-        if (s->child[i].state != CHILD_RUNNING)
+        if (s->child[i].state != CHILD_RUNNING && !s->child[i].standby)
             return false;
     return true;
 }
@@ -70,7 +70,7 @@ static void connect_backend(struct child *c)
 {
     int fd = c->vu_fd, r;
 
-    if (fd < 0)
+    if (fd < 0 || c->standby) /* a standby's is connected by who ordered it */
         return;
     c->vu_fd = -1;
     r = machine_backend_up(c->sup->vm, c->id, fd);
@@ -165,7 +165,10 @@ static int dispatch(struct child *c, enum ctl_msg type, const ProtobufCMessage *
         c->sup->hooks->screendump_done(((const Ctl__ScreendumpDone *)msg)->seq,
                                        ((const Ctl__ScreendumpDone *)msg)->error & 0xfff);
         return 0;
-    default: /* INFO_REPLY: nothing was asked */
+    case CTL_INFO_REPLY:
+        sup_answer(c, (const Ctl__InfoReply *)msg);
+        return 0;
+    default:
         return -EPROTO;
     }
 }

@@ -14,6 +14,8 @@
 
 struct supervisor;
 
+#define CHILD_NO_CONFIG (~0u)
+
 enum child_event {
     CEV_START,   /* the spawner was asked for a new incarnation */
     CEV_STARTED, /* it exists; BOOT was sent */
@@ -41,7 +43,8 @@ struct child {
     uint32_t role;         /* index in the spawn plan */
     uint32_t program;      /* enum spawn_program */
     const char *role_name; /* "block", ... */
-    unsigned config;       /* index into plan.disk[] or plan.net[] */
+    unsigned config;       /* index into plan.disk[] or plan.net[]; CHILD_NO_CONFIG: a role in reserve */
+    bool standby;          /* serves no device: started on order only, and not brought back */
     char id[64];
     char alias[64]; /* the guest device's id, "" if it has none */
     char tag[80];   /* for messages: "block/virtio0", "ui" */

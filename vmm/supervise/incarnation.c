@@ -280,6 +280,11 @@ void sup_child_deadline(void *opaque)
     case CHILD_BACKOFF:
         sup_child_start(c);
         break;
+    case CHILD_STOPPING:
+        log_warn("%s#%u does not end: killed", c->tag, c->generation);
+        kill_child(c, SIGKILL);
+        ipc_timer_set(&c->timer, ipc_now_ns() + SUP_STOP_DEADLINE_NS);
+        break;
     default:
         break;
     }

@@ -74,11 +74,28 @@ static void add_nets(struct supervisor *s, const struct plan *p)
     for (unsigned i = 0; i < p->n_net; i++) {
         const struct plan_net *n = &p->net[i];
         struct child *c;
-        if (!n->has_card)
-            continue;
         c = add_role(s, SPAWN_NET, n->id, n->qdev_id);
         c->config = i;
+        c->standby = !n->has_card;
         s->splan.role[c->role].host_net = !strcmp(n->backend, "user");
+    }
+}
+
+/* The plan is frozen before the machine starts; netdev_add takes one of these. */
+static void add_net_reserve(struct supervisor *s)
+{
+    char id[32];
+
+    for (unsigned i = 0; i < 2 * SUP_NET_RESERVE; i++) {
+        bool host_net = i < SUP_NET_RESERVE;
+        struct child *c;
+
+        snprintf(id, sizeof(id), "reserve-%s%u", host_net ? "host" : "link", i % SUP_NET_RESERVE);
+        c = add_role(s, SPAWN_NET, id, "");
+        s->splan.role[c->role].host_net = host_net;
+        c->standby = true;
+        c->config = CHILD_NO_CONFIG;
+        c->id[0] = 0;
     }
 }
 
@@ -98,6 +115,7 @@ unsigned sup_plan_roles(struct supervisor *s, struct vm *vm, int *files)
     add_role(s, SPAWN_UI, "ui", "");
     if (vm->plan.tb_size)
         add_role(s, SPAWN_TRANSLATOR, "translator", "");
+    add_net_reserve(s); /* last: the others' numbers, and with them their UIDs, stay */
     s->splan.roles = s->n_child;
     s->splan.files = nfiles;
     return nfiles;

@@ -460,6 +460,12 @@ static void client_readable(void *opaque, int fd, uint32_t events)
     }
 }
 
+void spawn_client_serve(struct spawn_client *sc)
+{
+    if (sc->fd >= 0)
+        client_readable(sc, sc->fd, EPOLLIN);
+}
+
 /* #syscalls:vmm epoll_ctl recvmsg close */
 int spawn_client_watch(struct spawn_client *sc, struct ipc_loop *l)
 {

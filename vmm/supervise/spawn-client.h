@@ -30,6 +30,7 @@ struct spawn_client {
  * executable (build tree) or in libexec/bulkhead. 0, or -1 with one clear line in err. */
 int spawn_client_start(struct spawn_client *sc, const struct spawn_plan *plan, const int *files,
                        struct spawn_plan_reply *reply, char *err, size_t errlen);
+void spawn_client_serve(struct spawn_client *sc); /* events that wait, without waiting */
 int spawn_client_watch(struct spawn_client *sc, struct ipc_loop *l);
 int spawn_client_start_role(struct spawn_client *sc, unsigned role, uint32_t generation,
                             int ctl_fd, int log_fd); /* fds stay the caller's */

@@ -82,7 +82,8 @@ void sup_start_all(struct supervisor *s)
 {
     s->starting = true;
     for (unsigned i = 0; i < s->n_child && !s->start_failed; i++)
-        sup_child_start(&s->child[i]);
+        if (!s->child[i].standby)
+            sup_child_start(&s->child[i]);
     ipc_timer_set(&s->heartbeat, ipc_now_ns() + SUP_PING_INTERVAL_NS);
 }
 
@@ -107,6 +108,14 @@ static void stop_child(struct child *c)
     c->backend_up = false;
 }
 
+void sup_child_retire(struct child *c)
+{
+    c->standby = true;
+    stop_child(c);
+    if (c->state == CHILD_STOPPING)
+        ipc_timer_set(&c->timer, ipc_now_ns() + SUP_STOP_DEADLINE_NS);
+}
+
 void sup_stop_all(struct supervisor *s)
 {
     if (s->stopping)
@@ -122,7 +131,7 @@ void sup_stop_all(struct supervisor *s)
 struct child *sup_find(struct supervisor *s, const char *id)
 {
     for (unsigned i = 0; i < s->n_child; i++)
-        if (strcmp(s->child[i].id, id) == 0)
+        if (*id && strcmp(s->child[i].id, id) == 0)
             return &s->child[i];
     for (unsigned i = 0; i < s->n_child; i++)
         if (s->child[i].alias[0] && strcmp(s->child[i].alias, id) == 0)

@@ -10,7 +10,9 @@
 #include "vmm/supervise/child.h"
 #include "vmm/supervise/spawn-client.h"
 
-#define SUP_CHILDREN_MAX (PLAN_DISKS_MAX + PLAN_NETS_MAX + 2)
+/* Roles in reserve for netdevs that come at run time: some that see the host's network, some that do not. */
+#define SUP_NET_RESERVE  4u
+#define SUP_CHILDREN_MAX (PLAN_DISKS_MAX + PLAN_NETS_MAX + 2 * SUP_NET_RESERVE + 3)
 
 #define SUP_SPAWN_DEADLINE_NS 10000000000ull /* START until STARTED */
 #define SUP_HANDSHAKE_DEADLINE_NS                                                                  \
@@ -64,6 +66,18 @@ struct child *sup_find(struct supervisor *s,
 struct child *sup_worker(struct supervisor *s);
 /* device_restart: kills and brings back, also out of FAILED. 0 or -errno. */
 int sup_restart(struct supervisor *s, struct child *c);
+/* Ends a child that serves no device any more: in an orderly way, killed if it takes too long. */
+void sup_child_retire(struct child *c);
+/* net-roles.c: the child of plan.net[config]; a role in reserve for another one, NULL if there is none left. */
+struct child *sup_net_child(struct supervisor *s, unsigned config);
+struct child *sup_net_reserve(struct supervisor *s, unsigned config, const struct plan_net *n);
+void sup_net_release(struct child *c); /* back into reserve; it must be ABSENT or ending */
+/* Starts a standby child and waits until it serves. Bounded; the vCPUs' register accesses are answered meanwhile.
+ * 0, or -errno with its own words in c->first_error. */
+int sup_await(struct child *c);
+/* A question to a running child (INFO_REQUEST, NET_FORWARD): its answer in text, bounded. 0 or -errno. */
+int sup_ask(struct child *c, enum ctl_msg type, void *msg, uint32_t *seq, char *text, size_t cap);
+void sup_answer(struct child *c, const Ctl__InfoReply *m);
 /* Everything that arrived on a child's control channel, without waiting. */
 void sup_child_receive(struct child *c);
 /* 0 or -errno; a child that does not take the message is lost. */

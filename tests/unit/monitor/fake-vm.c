@@ -2,6 +2,7 @@
 /*
  * See fake-vm.h.
  */
+#include <stdarg.h>
 #include "tests/unit/monitor/fake-vm.h"
 
 #include <errno.h>
@@ -102,9 +103,60 @@ int vm_screendump(struct vm *vm, const char *path, bool png)
     return 0;
 }
 
+static char last_error[300] = "the fake says no";
 const char *vm_last_error(void)
 {
-    return "the fake says no";
+    return last_error;
+}
+int vm_fail(int e, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(last_error, sizeof(last_error), fmt, ap);
+    va_end(ap);
+    return e;
+}
+
+/* Networks: what was asked for is noted with its arguments; a name "none" is refused. */
+static int net_note(const char *what, const char *a, const char *b)
+{
+    char text[600];
+
+    snprintf(text, sizeof(text), "%s(%s%s%s)", what, a, *b ? " " : "", b);
+    note(text);
+    return strcmp(a, "none") ? 0 : vm_fail(-ENODEV, "the fake says no");
+}
+int vm_netdev_replace(struct vm *vm, const char *card, const char *netdev)
+{
+    (void)vm;
+    return net_note("replace", card, netdev);
+}
+int vm_netdev_add(struct vm *vm, const char *arg)
+{
+    (void)vm;
+    return net_note("add", arg, "");
+}
+int vm_netdev_del(struct vm *vm, const char *id)
+{
+    (void)vm;
+    return net_note("del", id, "");
+}
+int vm_set_link(struct vm *vm, const char *card, bool up)
+{
+    (void)vm;
+    return net_note("link", card, up ? "on" : "off");
+}
+int vm_hostfwd(struct vm *vm, const char *netdev, const char *rule, bool add)
+{
+    (void)vm;
+    return net_note(add ? "forward" : "unforward", rule, netdev);
+}
+int vm_info_usernet(struct vm *vm, unsigned i, char *text, size_t cap)
+{
+    (void)vm;
+    snprintf(text, cap, "  connections of %u\n", i);
+    return 0;
 }
 
 unsigned machine_info_pci(struct vm *vm, char *out, unsigned len)
