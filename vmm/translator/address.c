@@ -67,7 +67,7 @@ void gen_cold(struct gen *t, enum cold_kind kind, uint32_t from, uint32_t word)
 {
     cold_add(t, (struct cold){.kind = (uint8_t)kind, .from = from, .word = word});
 }
-static bool flags_free(const struct gen *t)
+bool gen_flags_free(const struct gen *t)
 {
     return t->at < t->n && t->plan.recipe[t->at] >= 0;
 }
@@ -103,7 +103,7 @@ static void check(struct gen *t, const struct gea *ea, unsigned size, unsigned w
 {
     struct emit *e = &t->e;
     struct cold c = {.kind = COLD_MISS, .retry = e->n, .ea = *ea, .word = word | size | window << 24, .to_twin = to_twin};
-    bool quiet = !flags_free(t), plain = direct(ea);
+    bool quiet = !gen_flags_free(t), plain = direct(ea);
     if (!plain) {
         gen_address(t, ea, H_R10, H_R9);
         if (quiet) {
@@ -251,7 +251,9 @@ static void cold_emit(struct gen *t, const struct cold *c)
     switch (c->kind) {
     case COLD_POLL:
         emit_here(e, c->from);
-        emit_imm32(e, H_RCX, c->word);
+        if (c->insn < t->n && t->plan.recipe[c->insn] >= 0)
+            gen_recipe(t, &t->g[t->plan.recipe[c->insn]]);
+        emit_imm32(e, H_RCX, c->off);
         emit_jmp_rm(e, GS_STUB(ABI_XL_POLL));
         break;
     case COLD_LEAVE:

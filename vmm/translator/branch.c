@@ -16,20 +16,29 @@ void gen_leave_at(struct gen *t, int64_t off, enum abi_xl_why why)
     emit_jmp_rm(&t->e, GS_STUB(ABI_XL_LEAVE));
 }
 
-/* Somebody wants the vCPU: leave before the instruction at `off`. The two words are added as unsigned 32-bit
- * numbers in 64 bits, so that the sum is 0 only if both are. */
-static void poll(struct gen *t, int64_t off)
+/* Without flags the two words are added as unsigned 32-bit numbers in 64 bits: the sum is 0 only if both are. */
+void gen_poll(struct gen *t)
 {
     struct emit *e = &t->e;
     emit_load(e, H_RCX, GS(cp));
     emit_load32(e, H_RCX, rm_mem(H_RCX, -1, 1, offsetof(struct abi_codepage, seq)));
+    if (gen_flags_free(t)) {
+        emit_op(e, &(struct enc){.op = 0x2b}, H_RCX, GS(cp_seq)); /* sub */
+        emit_op(e, &(struct enc){.op = 0x0b}, H_RCX, GS(exit_request)); /* or */
+        gen_cold(t, COLD_POLL, emit_jcc(e, 5), 0);
+        return;
+    }
     emit_load32(e, H_R9, GS(cp_nseq));
     emit_lea32(e, H_RCX, H_RCX, H_R9, 1, 0);
     emit_load32(e, H_R9, GS(exit_request));
     emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
     uint32_t quiet = emit_jrcxz(e);
-    gen_cold(t, COLD_POLL, emit_jmp(e), (uint32_t)off);
+    gen_cold(t, COLD_POLL, emit_jmp(e), 0);
     emit_here8(e, quiet);
+}
+bool gen_branch_polls(const struct ginsn *g)
+{
+    return !g->relative || g->imm + g->len <= 0;
 }
 
 /* Linear address in r9 -> r10 = place of its entry for jc_field(), or out before the current instruction. */
@@ -100,21 +109,19 @@ void gen_go(struct gen *t, int64_t target)
     emit_imm32(e, H_RCX, t->in->slot_base + n);
     emit_jmp_rm(e, rm_gs(AT(slot) + (size_t)(t->in->slot_base + n) * 8));
 }
-static void go_polled(struct gen *t, const struct ginsn *g, int64_t target)
-{
-    if (target <= g->off)
-        poll(t, target);
-    gen_go(t, target);
-}
-
 /* ---- direct ---- */
 
 static bool conditional(struct gen *t, const struct ginsn *g, int64_t next, int64_t target)
 {
     uint32_t taken = emit_jcc(&t->e, g->op & 15);
+    int k = local(t, target);
     gen_go(t, next);
+    if (k >= 0) {
+        emit_to(&t->e, taken, t->start[0][k]);
+        return true;
+    }
     emit_here(&t->e, taken);
-    go_polled(t, g, target);
+    gen_go(t, target);
     return true;
 }
 static bool count_branch(struct gen *t, const struct ginsn *g, int64_t next, int64_t target)
@@ -129,7 +136,7 @@ static bool count_branch(struct gen *t, const struct ginsn *g, int64_t next, int
     if (g->mn == ZYDIS_MNEMONIC_JRCXZ || g->mn == ZYDIS_MNEMONIC_JECXZ) {
         away = emit_jmp(e);
         emit_here8(e, zero);
-        go_polled(t, g, target);
+        gen_go(t, target);
         emit_here(e, away);
         gen_go(t, next);
         return true;
@@ -140,18 +147,16 @@ static bool count_branch(struct gen *t, const struct ginsn *g, int64_t next, int
     emit_here(e, over);
     if (g->mn != ZYDIS_MNEMONIC_LOOP)
         flag = emit_jcc(e, g->mn == ZYDIS_MNEMONIC_LOOPE ? 5 : 4);
-    go_polled(t, g, target);
+    gen_go(t, target);
     emit_here(e, away);
     if (flag)
         emit_here(e, flag);
     gen_go(t, next);
     return true;
 }
-static bool call_direct(struct gen *t, const struct ginsn *g, int64_t next, int64_t target)
+static bool call_direct(struct gen *t, int64_t next, int64_t target)
 {
     struct emit *e = &t->e;
-    if (target <= g->off)
-        poll(t, g->off);
     bool far = !in_page(target);
     if (far) {
         address_of(t, H_R9, target);
@@ -188,7 +193,6 @@ static void target_read(struct gen *t, const struct ginsn *g)
 }
 static bool jump_indirect(struct gen *t, const struct ginsn *g)
 {
-    poll(t, g->off);
     target_read(t, g);
     find(t);
     jump_found(t);
@@ -197,7 +201,6 @@ static bool jump_indirect(struct gen *t, const struct ginsn *g)
 static bool call_indirect(struct gen *t, const struct ginsn *g, int64_t next)
 {
     struct emit *e = &t->e;
-    poll(t, g->off);
     target_read(t, g);
     find(t);
     emit_store(e, GS(scratch), H_R10);
@@ -213,7 +216,6 @@ static bool call_indirect(struct gen *t, const struct ginsn *g, int64_t next)
 static bool ret(struct gen *t, const struct ginsn *g)
 {
     struct emit *e = &t->e;
-    poll(t, g->off);
     struct rm rm = gen_access(t, &stack_top, 8, false);
     gen_fault_here(t);
     emit_load(e, H_R9, rm);
@@ -228,11 +230,13 @@ bool gen_branch(struct gen *t, const struct ginsn *g)
     int64_t next = g->off + g->len, target = next + g->imm;
     if (g->p66) /* Intel ignores it, AMD does not */
         return false;
+    if (t->poll_at < 0 && gen_branch_polls(g))
+        gen_poll(t);
     if (g->relative) {
         if (g->mn == ZYDIS_MNEMONIC_CALL)
-            return call_direct(t, g, next, target);
+            return call_direct(t, next, target);
         if (g->mn == ZYDIS_MNEMONIC_JMP) {
-            go_polled(t, g, target);
+            gen_go(t, target);
             return true;
         }
         if (!g->map && g->op >= 0xe0 && g->op <= 0xe3)

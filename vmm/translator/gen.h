@@ -40,6 +40,7 @@ struct gen {
     struct plan plan;
     bool twin;               /* the twin is being emitted: the same block with every access checked by itself */
     bool twin_wanted;
+    int poll_at;             /* the block polls before this instruction; -1: before its branch, if that needs it */
     uint32_t start[2][ABI_XL_INSN_MAX]; /* host offsets of instructions already emitted; [1]: of the twin */
     uint32_t pad[2][ABI_XL_INSN_MAX];   /* host offset of the instruction's way out, 0 if not emitted yet */
     uint32_t refill[2];      /* host offsets of the block's own routines for loads and stores, 0 */
@@ -55,6 +56,7 @@ struct gen {
 extern const int8_t gen_host[16]; /* guest register -> host register, -1: in the frame */
 
 /* address.c */
+bool gen_flags_free(const struct gen *t);           /* the current instruction's checks may clobber flags */
 void gen_address(struct gen *t, const struct gea *ea, unsigned d, unsigned tmp); /* linear address into d */
 struct rm gen_access(struct gen *t, const struct gea *ea, unsigned size, bool write); /* checked; r9 is part of
                                                             the result, rcx and r10 are free */
@@ -77,6 +79,8 @@ bool gen_leave(struct gen *t, const struct ginsn *g);
 bool gen_string(struct gen *t, const struct ginsn *g);
 bool gen_branch(struct gen *t, const struct ginsn *g);
 void gen_go(struct gen *t, int64_t target); /* to an address relative to pgbase */
+bool gen_branch_polls(const struct ginsn *g); /* its target may close a cycle */
+void gen_poll(struct gen *t);                 /* leave before the current instruction if somebody wants the vCPU */
 void gen_leave_at(struct gen *t, int64_t off, enum abi_xl_why why);
 /* recipe.c: flags that the instruction left, made again from what is left of its operands */
 bool gen_recipe_ok(const struct ginsn *g, uint16_t written); /* registers written since */

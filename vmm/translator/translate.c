@@ -89,6 +89,8 @@ static void emit_block(struct gen *t)
         t->start[t->twin][t->at] = t->e.n;
         t->here = g->off;
         k = gen_classify(g);
+        if ((int)t->at == t->poll_at)
+            gen_poll(t);
         if (!try_one(t, g, k)) {
             k = K_NONE;
             break;
@@ -110,6 +112,18 @@ static int loop_of(const struct gen *t)
             return (int)k;
     return -1;
 }
+/* The last place where a poll costs no care for flags, among those that every turn of a loop passes. */
+static int poll_place(const struct gen *t)
+{
+    const struct ginsn *last = &t->g[t->n - 1];
+    int loop = loop_of(t);
+    if (gen_classify(last) != K_BRANCH || !gen_branch_polls(last))
+        return -1;
+    for (int k = (int)t->n - 1; k >= 0 && k >= loop; k--)
+        if (t->plan.recipe[k] >= 0)
+            return k;
+    return -1;
+}
 static void restart(struct gen *t)
 {
     t->e.n = 0;
@@ -117,6 +131,7 @@ static void restart(struct gen *t)
     t->simd_ready = t->twin = t->twin_wanted = false;
     memset(t->out, 0, offsetof(struct abi_xl_out, slot));
     plan_make(&t->plan, t->g, t->n, loop_of(t), t->in->slot_base, t->in->mode & ABI_XL_MODE_USER);
+    t->poll_at = poll_place(t);
 }
 static void emit_all(struct gen *t)
 {
