@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/irq/eventfds.h"
@@ -399,6 +400,31 @@ static int translations_map(struct worker *w, const Ctl__Boot *boot, const int *
     return err;
 }
 
+/* The pages of devices that live elsewhere. */
+static int device_pages_map(struct worker *w, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    for (unsigned i = 0; i < ABI_DEV_MAX; i++) {
+        int fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_DEVICE_PAGE, i);
+        if (fd < 0)
+            continue;
+        w->mem.dev[i] = map_fd(fd, sizeof(struct abi_devpage), "device page");
+        if (!w->mem.dev[i])
+            return -EINVAL;
+        close(fd);
+    }
+    return 0;
+}
+
+/* Which ISR slots are driven by a line of a device page. */
+static void device_lines_connect(struct worker *w)
+{
+    for (unsigned slot = 0; slot < ABI_ISR_MAX; slot++) {
+        uint32_t source = w->page->isr[slot].source, dev = (source - 1) / ABI_DEV_LINES;
+        if (source && dev < ABI_DEV_MAX && w->mem.dev[dev])
+            chipset_line_source(w->cs, slot, &w->mem.dev[dev]->line[(source - 1) % ABI_DEV_LINES]);
+    }
+}
+
 static int cpu_create(struct worker *w, unsigned i)
 {
     size_t size = (cpu_size() + 63) & ~(size_t)63;
@@ -438,6 +464,7 @@ static int machine_create(struct worker *w)
     w->cs = chipset_init(w->page, &host);
     if (!w->cs)
         return -ENOMEM;
+    device_lines_connect(w);
     vclock_init(&w->clock, w->page);
     int err = cpus_create(w);
     if (err)
@@ -463,6 +490,7 @@ static int worker_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds
     int err = page_map(w, boot, fds, nfds);
     err = err ? err : memory_map(w, boot, fds, nfds);
     err = err ? err : translations_map(w, boot, fds, nfds);
+    err = err ? err : device_pages_map(w, boot, fds, nfds);
     err = err ? err : pump_eventfds_take(&w->pump, &w->mem, boot, fds, nfds);
     if (err)
         return err;

@@ -28,6 +28,7 @@ static const struct sock_fprog filters[SBX_ROLES] = {
     [SBX_NET_LINK] = FILTER(bpf_net_link),
     [SBX_UI] = FILTER(bpf_ui),
     [SBX_IMG] = FILTER(bpf_img),
+    [SBX_IDE] = FILTER(bpf_ide),
     [SBX_CLERK] = FILTER(bpf_clerk),
     [SBX_TRANSLATOR] = FILTER(bpf_translator),
 };

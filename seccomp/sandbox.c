@@ -18,6 +18,7 @@ static const char *const role_names[SBX_ROLES] = {
     [SBX_NET_LINK] = "net-link",
     [SBX_UI] = "ui",
     [SBX_IMG] = "img",
+    [SBX_IDE] = "ide",
     [SBX_CLERK] = "clerk",
     [SBX_TRANSLATOR] = "translator",
 };

@@ -20,6 +20,7 @@ enum sbx_role {
     SBX_IMG,
     SBX_CLERK,
     SBX_TRANSLATOR,
+    SBX_IDE,
     SBX_ROLES
 };
 enum sbx_mode { SBX_REQUIRE, SBX_REDUCED, SBX_OFF }; /* same values as enum spawn_sandbox */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "ipc/abi/disk-link.h"
 
 #define PAGE 4096ull
 
@@ -124,6 +125,8 @@ void vu_mem_written(const struct vu_mem *m, const void *p, size_t len)
         uint64_t off = (uint64_t)((const uint8_t *)p - r->host);
         if ((const uint8_t *)p < r->host || off >= r->size)
             continue;
+        if (r->gpa >= ABI_LINK_GPA)
+            return; /* between two processes, not the guest's */
         abi_codepage_dma_written(m->codepage, m->codepage_pages, r->mmap_off + off, len);
         return;
     }

@@ -32,6 +32,6 @@ void vm_backend_broken(struct vm *vm, const char *id, const char *why)
     struct child *c = sup_find(lifecycle_supervisor(), id);
 
     (void)vm;
-    if (c && (c->program == SPAWN_BLOCK || c->program == SPAWN_NET))
+    if (c && child_is_device(c))
         sup_child_lose(c, CAUSE_BACKEND, why);
 }

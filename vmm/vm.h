@@ -34,6 +34,16 @@ struct child_info { /* one line of `info processes` / query-processes */
     int seccomp, no_new_privs;
 };
 
+struct vm_link { /* between a controller's process and a block process; descriptors, -1 = none */
+    int fd, kick, call;
+};
+struct vm_ctl { /* what the process of plan.ctl[n] is given */
+    int page_fd;
+    unsigned kick, call0, n_call; /* slots below */
+    uint64_t ram_low, ram_high;
+    struct vm_link link[PLAN_UNITS_MAX];
+};
+
 struct vm {
     struct plan plan;
     struct ipc_loop loop;
@@ -49,6 +59,7 @@ struct vm {
     int xl_cache_fd, xl_cache_ro_fd, xl_rings_fd, xl_rings_ro_fd, xl_bell_fd; /* of the translator; -1: none */
     int kick_fd[ABI_KICK_MAX], call_fd[ABI_CALL_MAX]; /* allocated with vm_alloc_kicks/calls */
     unsigned n_kick, n_call;
+    struct vm_ctl ctl[PLAN_CTLS_MAX];
     int doorbell_vmm, doorbell_worker; /* eventfds */
     enum vm_run_state state;
     int exit_status;
@@ -105,6 +116,8 @@ void machine_backend_failed(struct vm *vm, const char *id);   /* given up: NEEDS
  * on. 0 or -errno. */
 int machine_backend_replace(struct vm *vm, const char *id, const char *new_id, int fd);
 void machine_backend_unplug(struct vm *vm, const char *id);   /* gone by order: a card's cable is out */
+/* A device process without a vhost-user socket of its own is ready to serve. */
+void machine_device_ready(struct vm *vm, const char *id);
 unsigned machine_info_pci(struct vm *vm, char *out, unsigned len); /* text for `info pci` */
 
 /* resources of the machine page */

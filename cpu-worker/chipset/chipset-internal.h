@@ -66,6 +66,8 @@ struct chipset {
     uint64_t deadline_at[DL_COUNT]; /* derived from st, virtual ns */
     uint64_t deadline;              /* minimum, or earlier. Atomic */
     bool debug_lost;                /* the debug port's ring was full and stayed so */
+    const uint32_t *line_word[ABI_ISR_MAX]; /* of device pages, NULL = none */
+    uint32_t line_seen[ABI_ISR_MAX];
     uint8_t port_owner[65536];
 };
 

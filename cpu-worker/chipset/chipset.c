@@ -22,6 +22,12 @@ void cs_unlock(struct chipset *cs)
 /* ---- lines
  * --------------------------------------------------------------------------------------- */
 
+void chipset_line_source(struct chipset *cs, unsigned slot, const uint32_t *word)
+{
+    if (slot < ABI_ISR_MAX)
+        cs->line_word[slot] = word;
+}
+
 void chipset_isr_update(struct chipset *cs, unsigned slot)
 {
     if (slot >= ABI_ISR_MAX)

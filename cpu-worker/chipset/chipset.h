@@ -88,6 +88,8 @@ void chipset_msi(struct chipset *cs, uint64_t addr, uint32_t data);
 void chipset_isr_update(struct chipset *cs, unsigned slot);
 /* A configuration register of the board was written: ports may have moved, lines may go elsewhere. */
 void chipset_board_changed(struct chipset *cs);
+/* Slot's level is also that of a device page's line word (bit 0). Before any vCPU runs. */
+void chipset_line_source(struct chipset *cs, unsigned slot, const uint32_t *word);
 bool chipset_a20(struct chipset *cs);
 /* A pending x87 error with CR0.NE = 0 stops the processor: raises IRQ 13. True: it is to be ignored. */
 bool chipset_ferr_raise(struct chipset *cs);

@@ -63,11 +63,23 @@ static void intx_line_set(struct chipset *cs, unsigned slot, unsigned gsi, bool 
     }
 }
 
+/* The level of a slot's own bits, or of the line of a device page. A line that was low for a moment
+ * since the last look is taken low here too: an edge-triggered input must see it. */
+static bool isr_level(struct chipset *cs, unsigned slot)
+{
+    const uint32_t *word = cs->line_word[slot];
+    uint32_t now = word ? __atomic_load_n(word, __ATOMIC_SEQ_CST) : 0;
+
+    if (word && now - cs->line_seen[slot] >= 2)
+        intx_line_set(cs, slot, ABI_GSI_MAX, false);
+    cs->line_seen[slot] = now;
+    return now & 1 || __atomic_load_n(&cs->page->isr[slot].bits, __ATOMIC_SEQ_CST);
+}
+
 void cs_intx_refresh(struct chipset *cs, unsigned slot)
 {
     const struct abi_isr *isr = &cs->page->isr[slot];
     uint32_t gsi = __atomic_load_n(&isr->gsi, __ATOMIC_ACQUIRE);
-    bool level = __atomic_load_n(&isr->bits, __ATOMIC_SEQ_CST) &&
-                 !__atomic_load_n(&isr->disabled, __ATOMIC_SEQ_CST);
+    bool level = isr_level(cs, slot) && !__atomic_load_n(&isr->disabled, __ATOMIC_SEQ_CST);
     intx_line_set(cs, slot, gsi < ABI_GSI_MAX ? gsi : ABI_GSI_MAX, level);
 }

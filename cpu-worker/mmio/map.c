@@ -31,6 +31,8 @@ static bool entry_valid(const struct mmu_host *m, const struct abi_map_entry *e,
         return true;
     case ABI_MAP_VGA:
         return m->vga && e->slot <= 1;
+    case ABI_MAP_DEVICE:
+        return e->slot < ABI_DEV_MAX;
     }
     return false;
 }

@@ -10,6 +10,7 @@
 #include "cpu-worker/chipset/chipset.h"
 #include "cpu-worker/mmio/fwcfg-host.h"
 #include "cpu-worker/mmio/mailbox.h"
+#include "cpu-worker/mmio/device.h"
 #include "cpu-worker/mmio/map.h"
 #include "cpu-worker/run/run.h"
 #include "cpu-worker/vga/vga.h"
@@ -87,6 +88,7 @@ static uint64_t entry_read(struct cpu *c, const struct abi_map_entry *e, uint64_
     case ABI_MAP_MAILBOX: return mailbox_call(c, op, addr, size, 0);
     case ABI_MAP_VGA:
         return e->slot ? vga_bar_read(c, addr - e->gpa, size) : vga_mem_read(c, addr, size);
+    case ABI_MAP_DEVICE:  return device_read(c, e, addr, size);
     }
     return ~0ull;
 }
@@ -121,6 +123,8 @@ void mmio_write(struct cpu *c, uint64_t gpa, unsigned size, uint64_t v)
         vga_bar_write(c, gpa - e->gpa, size, v);
     else if (e && e->kind == ABI_MAP_VGA)
         vga_mem_write(c, gpa, size, v);
+    else if (e && e->kind == ABI_MAP_DEVICE)
+        device_write(c, e, gpa, size, v);
 }
 
 /* ---- port space
@@ -205,5 +209,7 @@ void pio_write(struct cpu *c, uint16_t port, unsigned size, uint32_t v)
             kick_ring(c->mem, (uint64_t)e->slot + (v & 0xffff));
         else if (e && e->kind == ABI_MAP_MAILBOX)
             mailbox_call(c, ABI_MBOX_IO_WRITE, port, size, v);
+        else if (e && e->kind == ABI_MAP_DEVICE)
+            device_write(c, e, port, size, v);
     }
 }

@@ -35,6 +35,7 @@ struct mmu_host { /* guest memory as this process sees it; one per VM */
     uint64_t a20_mask;  /* ~0, or without bit 20 while the gate is closed. Atomic */
     int kick[ABI_KICK_MAX]; /* eventfds, -1 = none */
     int doorbell_vmm;       /* eventfd, -1 = none */
+    struct abi_devpage *dev[ABI_DEV_MAX]; /* devices in processes of their own, NULL = none */
     uint32_t stop;          /* atomic: the process ends, wait for nobody */
 };
 

@@ -16,10 +16,11 @@
 #include <stdint.h>
 #include "ipc/abi/chipset-state.h"
 #include "ipc/abi/cpu-model.h"
+#include "ipc/abi/device-page.h"
 #include "ipc/abi/vcpu-state.h"
 
 #define ABI_MACHINE_MAGIC   0x31504d42u /* "BMP1" */
-#define ABI_MACHINE_VERSION 3u
+#define ABI_MACHINE_VERSION 4u
 
 #define ABI_MAP_MAX     128 /* memory-space entries */
 #define ABI_IO_MAX      128 /* port-space entries the chipset does not claim itself */
@@ -48,6 +49,7 @@ enum abi_map_kind {
     ABI_MAP_ISR,     /* virtio ISR byte: load returns and clears isr[slot], lowers its line */
     ABI_MAP_MAILBOX, /* forwarded to the vmm through the vCPU's mailbox */
     ABI_MAP_VGA,     /* served by the worker's VGA: slot 0 = the window at A0000h, 1 = its register BAR */
+    ABI_MAP_DEVICE,  /* to a device process: ipc/abi/device-page.h */
 };
 struct abi_map_entry {
     uint64_t gpa;  /* memory space: guest physical address; port space: first port */
@@ -83,6 +85,11 @@ struct abi_isr {
     uint32_t bits; /* atomic; virtio ISR status: 1 = queue, 2 = configuration change */
     uint32_t gsi;  /* line that is raised while bits != 0 (and not disabled by the command register) */
     uint32_t disabled; /* PCI command register bit 10 */
+    uint32_t source; /* 0 = bits; else 1 + device * ABI_DEV_LINES + line: that line of its device page */
+};
+struct abi_dev_entry { /* a device with a page; writer = vmm */
+    uint32_t kick;               /* its doorbell: index into the kick eventfds */
+    uint32_t isr[ABI_DEV_LINES]; /* ISR slot + 1 of each line, 0 = none */
     uint32_t pad;
 };
 
@@ -157,6 +164,7 @@ struct abi_machine_page {
     struct abi_addr_map map __attribute__((aligned(64)));
     struct abi_irq_route route[ABI_CALL_MAX] __attribute__((aligned(64)));
     struct abi_isr isr[ABI_ISR_MAX] __attribute__((aligned(64)));
+    struct abi_dev_entry dev[ABI_DEV_MAX] __attribute__((aligned(64)));
     struct abi_mailbox mbox[ABI_VCPU_MAX] __attribute__((aligned(64)));
     struct abi_vcpu_run run[ABI_VCPU_MAX] __attribute__((aligned(64)));
     struct abi_serial serial[ABI_SERIAL_MAX] __attribute__((aligned(64)));
@@ -167,6 +175,7 @@ struct abi_machine_page {
 _Static_assert(sizeof(struct abi_map_entry) == 32, "ABI");
 _Static_assert(sizeof(struct abi_irq_route) == 32, "ABI");
 _Static_assert(sizeof(struct abi_mailbox) == 64, "ABI");
+_Static_assert(ABI_DEV_VCPUS == ABI_VCPU_MAX, "ABI");
 _Static_assert(sizeof(struct abi_vcpu_run) == 64, "ABI");
 _Static_assert(sizeof(struct abi_vcpu_state) % 64 == 0, "ABI: vCPUs share no cache line");
 _Static_assert(sizeof(struct abi_char_ring) == 128 + ABI_CHAR_RING, "ABI");

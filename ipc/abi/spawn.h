@@ -14,7 +14,15 @@
 #define SPAWN_FILES_MAX 64 /* host files opened by the vmm's user and held by the spawner */
 #define SPAWN_NAME_MAX  32
 
-enum spawn_program { SPAWN_CPU_WORKER, SPAWN_BLOCK, SPAWN_NET, SPAWN_UI, SPAWN_TRANSLATOR, SPAWN_PROGRAMS };
+enum spawn_program {
+    SPAWN_CPU_WORKER,
+    SPAWN_BLOCK,
+    SPAWN_NET,
+    SPAWN_UI,
+    SPAWN_TRANSLATOR,
+    SPAWN_IDE, /* this and what follows: controllers */
+    SPAWN_PROGRAMS
+};
 enum spawn_sandbox { SPAWN_SBX_REQUIRE, SPAWN_SBX_REDUCED, SPAWN_SBX_OFF };
 
 struct spawn_role {

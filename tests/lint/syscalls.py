@@ -10,8 +10,9 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CHILDREN = ["cpu-worker", "block", "net", "net-link", "ui", "translator"]
-GROUPS = {"child": CHILDREN, "all": CHILDREN + ["vmm"]}
+DEVICES = ["ide"]
+CHILDREN = ["cpu-worker", "block", "net", "net-link", "ui", "translator"] + DEVICES
+GROUPS = {"child": CHILDREN, "device": DEVICES, "all": CHILDREN + ["vmm"]}
 MAX = 40
 TAG = re.compile(r"#syscalls:([\w-]+)\s+([a-z0-9_ ]+)")
 # Linked into these programs only, so that a tag for all children means these.

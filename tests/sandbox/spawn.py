@@ -225,7 +225,7 @@ def a_plan_that_is_wrong_is_refused():
             "name": (ui_plan(name=b"a\nb"), []),
             "no name": (ui_plan(name=b""), []),
             "name without end": (ui_plan(name=b"x" * 32), []),
-            "program": (sp.plan([sp.role(4, b"x")]), []),
+            "program": (sp.plan([sp.role(99, b"x")]), []),
             "file index": (sp.plan([sp.role(sp.UI, b"x", file=0)]), []),
             "negative file index": (sp.plan([sp.role(sp.UI, b"x", file=-2)]), []),
             "host network for a display": (sp.plan([sp.role(sp.UI, b"x", host_net=1)]), []),

@@ -54,6 +54,17 @@ static int key_serial(struct parse *c, void *obj, const char *key, const char *v
     return disk_serial(c, key, val, d->serial);
 }
 
+static int key_unit(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+    uint64_t v;
+
+    if (opt_number(c, key, val, 0, 255, &v))
+        return -1;
+    d->unit = (int)v;
+    return 0;
+}
+
 static int key_bootindex(struct parse *c, void *obj, const char *key, const char *val)
 {
     struct pend_device *d = obj;
@@ -144,6 +155,22 @@ static const struct opt_key net_keys[] = {
     {"mq", KEY_ONLY, .form = "off"},
     KEY_END,
 };
+static const struct opt_key unit_keys[] = {
+    ID_KEY,
+    {"bus", .kind = KEY_STR, .off = offsetof(struct pend_device, bus), .size = 64, .form = "name",
+     .text = "the bus it is on: ide.0, ide.1"},
+    {"unit", KEY_FN, .fn = key_unit, .form = "0-1", .text = "place on the bus"},
+    {"drive", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
+     .form = "name", .text = "the -drive or -blockdev behind it"},
+    {"serial", KEY_FN, .fn = key_serial, .form = "text", .text = "serial number, 20 characters"},
+    {"model", .kind = KEY_STR, .off = offsetof(struct pend_device, name), .size = 41, .form = "text",
+     .text = "model name, 40 characters"},
+    {"share-rw", .kind = KEY_BOOL, .off = offsetof(struct pend_device, share_rw), .form = "on|off",
+     .text = "others may write the image too"},
+    {"bootindex", KEY_FN, .fn = key_bootindex, .form = "n", .text = "boot priority, 0 first"},
+    {"write-cache", KEY_REFUSE, .text = "use cache= of the drive"},
+    KEY_END,
+};
 static const struct opt_key serial_keys[] = {
     ID_KEY,
     {"chardev", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
@@ -194,6 +221,8 @@ static const struct model {
      "network card, virtio 0.9 and 1.0"},
     {"virtio-net-pci-non-transitional", "", DEV_NET, net_keys, true,
      "network card, virtio 1.0 only"},
+    {"ide-hd", "", DEV_UNIT, unit_keys, false, "IDE disk"},
+    {"ide-cd", "", DEV_UNIT, unit_keys, false, "IDE CD-ROM drive"},
     {"isa-serial", "", DEV_SERIAL, serial_keys, false, "serial port"},
     {"isa-debug-exit", "", DEV_DEBUG_EXIT, debug_exit_keys, false,
      "ends the emulator with the status the guest writes"},
@@ -201,6 +230,25 @@ static const struct model {
     {"isa-debugcon", "", DEV_DEBUGCON, debugcon_keys, false, "debug port of firmware"},
     {.name = NULL},
 };
+
+/* What is behind, or is, a storage controller. */
+static const struct {
+    const char *model;
+    enum plan_ctl_kind ctl;
+    bool cd;
+} storage[] = {
+    {"ide-hd", CTL_IDE, false},
+    {"ide-cd", CTL_IDE, true},
+};
+
+static void storage_kind(struct pend_device *d)
+{
+    for (unsigned i = 0; i < sizeof(storage) / sizeof(storage[0]); i++)
+        if (!strcmp(storage[i].model, d->model)) {
+            d->ctl = storage[i].ctl;
+            d->cd = storage[i].cd;
+        }
+}
 
 static const struct model *find_model(const char *name)
 {
@@ -230,7 +278,7 @@ static int check_device(struct parse *c, const struct pend_device *d)
 
 int set_device(struct parse *c, const char *arg)
 {
-    struct pend_device d = {.opt = c->opt, .arg = c->arg, .slot = -1, .index = -1,
+    struct pend_device d = {.opt = c->opt, .arg = c->arg, .slot = -1, .index = -1, .unit = -1,
                             .bootindex = -1};
     const struct model *m;
     struct optlist l;
@@ -255,6 +303,7 @@ int set_device(struct parse *c, const char *arg)
     d.iosize = 2;
     d.model = m->name;
     d.disable_legacy = m->no_legacy;
+    storage_kind(&d);
     if (optkeys_apply(c, m->keys, &l, &d, m->name) || check_device(c, &d))
         return -1;
     if (c->n_dev == PARSE_DEV_MAX)

@@ -11,7 +11,8 @@
 
 struct drive {
     struct plan_disk d;
-    bool if_virtio;
+    enum drive_if iface;
+    bool cd;
     int index;
 };
 
@@ -36,15 +37,19 @@ int disk_path(struct parse *c, const char *key, const char *val, char *dst, size
     return opt_copy(c, key, val, dst, size);
 }
 
+static const char *const if_names[] = {"none", "virtio", "ide"};
+
 static int key_if(struct parse *c, void *obj, const char *key, const char *val)
 {
     struct drive *dr = obj;
 
     (void)key;
-    dr->if_virtio = !strcmp(val, "virtio");
-    if (!dr->if_virtio && strcmp(val, "none"))
-        return parse_fail(c, "if=%s is not built (available: virtio, none)", val);
-    return 0;
+    for (unsigned i = 0; i < sizeof(if_names) / sizeof(if_names[0]); i++)
+        if (!strcmp(val, if_names[i])) {
+            dr->iface = (enum drive_if)i;
+            return 0;
+        }
+    return parse_fail(c, "if=%s is not built (available: ide, virtio, none)", val);
 }
 
 static int key_index(struct parse *c, void *obj, const char *key, const char *val)
@@ -125,6 +130,16 @@ int disk_serial(struct parse *c, const char *key, const char *val, char serial[2
     return opt_copy(c, key, val, serial, 24);
 }
 
+static int key_media(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct drive *dr = obj;
+
+    dr->cd = !strcmp(val, "cdrom");
+    if (!dr->cd && strcmp(val, "disk"))
+        return parse_fail(c, "Parameter '%s' expects disk or cdrom, not '%s'", key, val);
+    return 0;
+}
+
 static const struct opt_key drive_keys[] = {
     {"file", KEY_FN, .fn = key_file},
     {"if", KEY_FN, .fn = key_if},
@@ -138,7 +153,7 @@ static const struct opt_key drive_keys[] = {
     {"cache", KEY_FN, .fn = key_cache},
     {"discard", KEY_FN, .fn = key_discard},
     {"serial", KEY_FN, .fn = key_serial},
-    {"media", KEY_ONLY, .form = "disk"},
+    {"media", KEY_FN, .fn = key_media},
     {"snapshot", KEY_ONLY, .form = "off"},
     {"aio", KEY_ONLY, .form = "threads"},
     {"werror", KEY_ONLY, .form = "report"},
@@ -149,7 +164,7 @@ static const struct opt_key drive_keys[] = {
     KEY_END,
 };
 
-static int find_disk(const struct parse *c, const char *id)
+int disk_find(const struct parse *c, const char *id)
 {
     for (unsigned i = 0; i < c->p->n_disk; i++)
         if (!strcmp(c->p->disk[i].id, id))
@@ -157,14 +172,49 @@ static int find_disk(const struct parse *c, const char *id)
     return -1;
 }
 
-static int next_index(const struct parse *c, bool virtio)
+static int next_index(const struct parse *c, enum drive_if iface)
 {
     int index = 0;
 
     for (unsigned i = 0; i < c->p->n_disk; i++)
-        if (c->drive[i].virtio == virtio && c->drive[i].index >= index)
+        if (c->drive[i].iface == iface && c->drive[i].index >= index)
             index = c->drive[i].index + 1;
+    for (unsigned i = 0; i < c->n_empty; i++)
+        if (c->empty[i].iface == iface && c->empty[i].index >= index)
+            index = c->empty[i].index + 1;
     return index;
+}
+
+static bool index_taken(const struct parse *c, const struct drive *dr)
+{
+    for (unsigned i = 0; i < c->p->n_disk; i++)
+        if (c->drive[i].iface == dr->iface && c->drive[i].index == dr->index)
+            return true;
+    for (unsigned i = 0; i < c->n_empty; i++)
+        if (c->empty[i].iface == dr->iface && c->empty[i].index == dr->index)
+            return true;
+    return false;
+}
+
+/* A CD-ROM drive without a disc needs no disk, only its place. */
+static int add_empty(struct parse *c, const struct drive *dr)
+{
+    if (!dr->cd || dr->iface == IF_VIRTIO || dr->iface == IF_NONE)
+        return parse_fail(c, "Parameter 'file' is missing");
+    if (c->n_empty == PLAN_UNITS_MAX)
+        return parse_fail(c, "too many drives (limit %d)", PLAN_UNITS_MAX);
+    c->empty[c->n_empty++] = (struct pend_drive){dr->iface, true, "", dr->index, c->arg};
+    return 0;
+}
+
+/* "virtio0", "none0"; IDE drives are named after their place, as everywhere. */
+static void drive_name(struct drive *dr)
+{
+    if (dr->iface == IF_IDE)
+        snprintf(dr->d.id, sizeof(dr->d.id), "ide%d-%s%d", dr->index / 2, dr->cd ? "cd" : "hd",
+                 dr->index % 2);
+    else
+        snprintf(dr->d.id, sizeof(dr->d.id), "%s%d", if_names[dr->iface], dr->index);
 }
 
 static int add_drive(struct parse *c, struct drive *dr)
@@ -173,44 +223,88 @@ static int add_drive(struct parse *c, struct drive *dr)
 
     if (p->n_disk == PLAN_DISKS_MAX)
         return parse_fail(c, "too many drives (limit %d)", PLAN_DISKS_MAX);
-    for (unsigned i = 0; dr->if_virtio && dr->index >= 0 && i < p->n_disk; i++)
-        if (c->drive[i].virtio && c->drive[i].index == dr->index)
-            return parse_fail(c, "drive with index=%d exists", dr->index);
+    if (dr->iface != IF_NONE && dr->index >= 0 && index_taken(c, dr))
+        return parse_fail(c, "drive with index=%d exists", dr->index);
     if (dr->index < 0)
-        dr->index = next_index(c, dr->if_virtio);
+        dr->index = next_index(c, dr->iface);
+    if (!dr->d.file[0])
+        return add_empty(c, dr);
     if (!dr->d.id[0])
-        snprintf(dr->d.id, sizeof(dr->d.id), "%s%d", dr->if_virtio ? "virtio" : "none", dr->index);
-    if (find_disk(c, dr->d.id) >= 0)
+        drive_name(dr);
+    if (disk_find(c, dr->d.id) >= 0)
         return parse_fail(c, "Duplicate ID '%s' for drive", dr->d.id);
-    c->drive[p->n_disk] = (struct pend_drive){dr->if_virtio, dr->index, c->arg};
+    c->drive[p->n_disk] = (struct pend_drive){dr->iface, dr->cd, "", dr->index, c->arg};
+    memcpy(c->drive[p->n_disk].id, dr->d.id, sizeof(dr->d.id));
     p->disk[p->n_disk++] = dr->d;
     return 0;
 }
 
+/* -hda file, -cdrom file, ...: a -drive in short. */
+static int short_drive(struct parse *c, const char *file, int index, bool cd)
+{
+    struct drive dr = {.index = index, .iface = IF_IDE, .cd = cd,
+                       .d = {.fd = -1, .pci_slot = -1, .bootindex = -1, .rom = -1}};
+
+    strcpy(dr.d.cache, "writeback");
+    dr.d.readonly = cd;
+    dr.d.used = dr.d.behind_ctl = true;
+    if (disk_path(c, "file", file, dr.d.file, sizeof(dr.d.file)))
+        return -1;
+    return add_drive(c, &dr);
+}
+
+int set_hda(struct parse *c, const char *arg)
+{
+    return short_drive(c, arg, 0, false);
+}
+
+int set_hdb(struct parse *c, const char *arg)
+{
+    return short_drive(c, arg, 1, false);
+}
+
+int set_hdc(struct parse *c, const char *arg)
+{
+    return short_drive(c, arg, 2, false);
+}
+
+int set_hdd(struct parse *c, const char *arg)
+{
+    return short_drive(c, arg, 3, false);
+}
+
+int set_cdrom(struct parse *c, const char *arg)
+{
+    return short_drive(c, arg, 2, true);
+}
+
 int set_drive(struct parse *c, const char *arg)
 {
-    struct drive dr = {.index = -1, .d = {.fd = -1, .pci_slot = -1, .bootindex = -1, .rom = -1}};
+    struct drive dr = {.index = -1, .iface = IF_IDE,
+                       .d = {.fd = -1, .pci_slot = -1, .bootindex = -1, .rom = -1}};
     struct optlist l;
 
     strcpy(dr.d.cache, "writeback");
     if (optlist_split(c, &l, arg, NULL) || optkeys_apply(c, drive_keys, &l, &dr, NULL))
         return -1;
-    if (!optlist_get(&l, "if"))
-        return parse_fail(c, "without if= this is an IDE disk, which is not built; use if=virtio");
-    if (!dr.d.file[0])
-        return parse_fail(c, "Parameter 'file' is missing");
     if (optlist_get(&l, "index") && optlist_get(&l, "unit"))
         return parse_fail(c, "index= and unit= cannot be used together");
-    dr.d.used = dr.if_virtio;
+    dr.d.used = dr.iface != IF_NONE;
+    dr.d.behind_ctl = dr.iface == IF_IDE;
+    dr.d.readonly |= dr.cd;
     return add_drive(c, &dr);
 }
 
 /* ---- devices
  * ------------------------------------------------------------------------------------- */
 /* The disk a -device names: a drive, or a block node, which becomes a disk now. */
-static int device_disk(struct parse *c, const struct pend_device *dev)
+int disk_take(struct parse *c, const struct pend_device *dev)
 {
-    int i = find_disk(c, dev->backend);
+    int i;
+
+    c->opt = dev->opt;
+    c->arg = dev->arg;
+    i = disk_find(c, dev->backend);
 
     if (i < 0)
         i = blockdev_take(c, dev->backend);
@@ -218,6 +312,8 @@ static int device_disk(struct parse *c, const struct pend_device *dev)
         return parse_fail(c, "Property '%s.drive' can't find value '%s'", dev->model, dev->backend);
     if (i >= 0 && c->p->disk[i].used)
         return parse_fail(c, "drive '%s' is already in use by another device", dev->backend);
+    if (i >= 0)
+        c->p->disk[i].used = true;
     return i;
 }
 
@@ -238,11 +334,10 @@ static int attach_blk(struct parse *c, const struct pend_device *dev)
     c->arg = dev->arg;
     if (!dev->backend[0])
         return parse_fail(c, "drive property not set");
-    i = device_disk(c, dev);
+    i = disk_take(c, dev);
     if (i < 0)
         return -1;
     d = &c->p->disk[i];
-    d->used = true;
     d->pci_slot = dev->slot;
     d->bootindex = dev->bootindex;
     if (device_rom(c, dev, &d->rom))
@@ -291,6 +386,9 @@ int disk_resolve(struct parse *c)
 {
     for (unsigned i = 0; i < c->n_dev; i++)
         if (c->dev[i].kind == DEV_BLK && attach_blk(c, &c->dev[i]))
+            return -1;
+    for (unsigned i = 0; i < c->n_dev; i++)
+        if (c->dev[i].kind == DEV_UNIT && controller_unit_take(c, &c->dev[i]))
             return -1;
     drop_unused(c);
     return check_shared(c);

@@ -13,10 +13,16 @@ int disk_path(struct parse *c, const char *key, const char *val, char *dst, size
 int disk_format(struct parse *c, const char *val, char format[16]);
 int disk_discard(struct parse *c, const char *val, bool *out);
 int disk_serial(struct parse *c, const char *key, const char *val, char serial[24]);
+/* The disk a -device names by drive=, which becomes used: its index, -1 = reported. */
+int disk_take(struct parse *c, const struct pend_device *dev);
+/* Index of the disk of this id, or -1. */
+int disk_find(const struct parse *c, const char *id);
 /* Makes a disk of a -blockdev node. Its index, -2 when there is no such node, -1 when reported. */
 int blockdev_take(struct parse *c, const char *node);
 
 /* The expansion ROM of -device ...,romfile=: an index into plan.rom[], unchanged without one. */
 int device_rom(struct parse *c, const struct pend_device *dev, int *rom);
+/* The disk behind a drive of a controller becomes used. 0 or -1 (reported). controller.c */
+int controller_unit_take(struct parse *c, struct pend_device *dev);
 
 #endif

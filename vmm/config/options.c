@@ -11,7 +11,6 @@
     {                                                                                              \
         names_, NULL, GROUP_HIDDEN, NULL, why                                                      \
     }
-#define IDE      "IDE disks are not built; use -drive file=...,format=raw,if=virtio"
 #define SCREEN   "no display is built; use -display none or -nographic"
 #define FIRMWARE "flash is not built; use -bios"
 
@@ -42,6 +41,11 @@ const struct option option_table[] = {
     {"device", "driver[,prop=value]...", GROUP_STANDARD, set_device,
      "add a device ('-device help' for a list, '-device driver,help' for properties)"},
 
+    {"hda", "file", GROUP_BLOCK, set_hda, "disk image as first IDE disk"},
+    {"hdb", "file", GROUP_BLOCK, set_hdb, "disk image as second IDE disk"},
+    {"hdc", "file", GROUP_BLOCK, set_hdc, "disk image as third IDE disk"},
+    {"hdd", "file", GROUP_BLOCK, set_hdd, "disk image as fourth IDE disk"},
+    {"cdrom", "file", GROUP_BLOCK, set_cdrom, "disc image in an IDE CD-ROM drive (as third drive)"},
     {"drive",
      "file=path[,format=raw|qcow2][,if=virtio|none][,id=name][,index=n|unit=n]\n"
      "[,readonly=on|off][,cache=writeback|writethrough|none|directsync|unsafe]\n"
@@ -139,11 +143,6 @@ const struct option option_table[] = {
 
     {"dump-options-md", NULL, GROUP_HIDDEN, show_markdown, "print docs/user/options.md"},
 
-    REFUSED("hda", IDE),
-    REFUSED("hdb", IDE),
-    REFUSED("hdc", IDE),
-    REFUSED("hdd", IDE),
-    REFUSED("cdrom", "CD-ROM drives are not built"),
     REFUSED("fda", "floppy drives are not built"),
     REFUSED("fdb", "floppy drives are not built"),
     REFUSED("snapshot", NULL),

@@ -83,6 +83,11 @@ int set_qmp_pretty(struct parse *c, const char *arg);
 int set_mon(struct parse *c, const char *arg);
 /* disk.c, blockdev.c: */
 int set_drive(struct parse *c, const char *arg);
+int set_hda(struct parse *c, const char *arg);
+int set_hdb(struct parse *c, const char *arg);
+int set_hdc(struct parse *c, const char *arg);
+int set_hdd(struct parse *c, const char *arg);
+int set_cdrom(struct parse *c, const char *arg);
 int set_blockdev(struct parse *c, const char *arg);
 /* net.c: */
 int set_netdev(struct parse *c, const char *arg);

@@ -132,11 +132,13 @@ int plan_parse_to(struct plan *p, int argc, char **argv, FILE *out, char *err, s
     err[0] = 0;
     plan_defaults(p);
     for (int i = 1; i < argc; i++) {
-        if (argv[i][0] != '-' || !argv[i][1])
-            return parse_fail_at(
-                &c, argv[i], NULL,
-                "an image without an option would be an IDE disk, which is not built; "
-                "use -drive file=...,format=raw,if=virtio");
+        if (argv[i][0] != '-' || !argv[i][1]) { /* an image without an option: the first disk */
+            c.opt = "-hda";
+            c.arg = argv[i];
+            if (set_hda(&c, argv[i]))
+                return -1;
+            continue;
+        }
         rc = read_option(&c, argc, argv, &i);
         if (rc)
             return rc;

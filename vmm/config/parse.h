@@ -15,7 +15,8 @@
 #define PARSE_NODE_MAX  32
 #define PARSE_FRONT_MAX 16
 
-enum dev_kind { DEV_BLK, DEV_NET, DEV_SERIAL, DEV_DEBUG_EXIT, DEV_VGA, DEV_DEBUGCON };
+enum drive_if { IF_NONE, IF_VIRTIO, IF_IDE };
+enum dev_kind { DEV_BLK, DEV_CTL, DEV_UNIT, DEV_NET, DEV_SERIAL, DEV_DEBUG_EXIT, DEV_VGA, DEV_DEBUGCON };
 struct pend_device { /* -device, attached to its back end after the whole line is read */
     enum dev_kind kind;
     const char *model;
@@ -28,9 +29,15 @@ struct pend_device { /* -device, attached to its back end after the whole line i
     unsigned vga_mib, vga_xres, vga_yres; /* 0 = not given */
     bool vga_no_edid, has_romfile;
     char romfile[512];
+    enum plan_ctl_kind ctl; /* DEV_CTL; DEV_UNIT: behind such a controller */
+    char bus[64], name[44];
+    int unit;
+    bool cd, has_drive;
 };
 struct pend_drive { /* runs beside plan.disk[] */
-    bool virtio;    /* if=virtio: gets a device by itself */
+    enum drive_if iface; /* but for none: gets a device by itself */
+    bool cd;
+    char id[64];         /* of the disk, "" = an empty drive */
     int index;
     const char *arg;
 };
@@ -57,6 +64,8 @@ struct parse {
     const char *arg; /* its argument, or NULL */
     struct pend_device dev[PARSE_DEV_MAX];
     struct pend_drive drive[PLAN_DISKS_MAX];
+    struct pend_drive empty[PLAN_UNITS_MAX]; /* drives with nothing in them */
+    unsigned n_empty;
     struct pend_node node[PARSE_NODE_MAX];
     struct pend_front front[PARSE_FRONT_MAX];
     unsigned n_dev, n_node, n_front, n_legacy_nic, n_legacy_user;
@@ -82,6 +91,7 @@ void plan_dump(const struct plan *p, FILE *out);
 /* Resolution, after the last option (resolve.c, disk.c, net.c, chardev-users.c). 0 or -1. */
 int parse_resolve(struct parse *c);
 int disk_resolve(struct parse *c);
+int controllers_resolve(struct parse *c);
 int net_resolve(struct parse *c);
 int chardev_resolve(struct parse *c);
 

@@ -186,6 +186,24 @@ static void dump_cpu(const struct plan *p, FILE *out)
             fprintf(out, "feature.%s=on\n", cpu_feature_table[i].name);
 }
 
+static void dump_controller(FILE *out, unsigned i, const struct plan_ctl *k)
+{
+    struct dump d = {out, "ctl", i};
+
+    put(&d, "id", k->id);
+    put(&d, "device", k->qdev_id);
+    for (unsigned u = 0; u < PLAN_UNITS_MAX; u++) {
+        if (!k->unit[u].used)
+            continue;
+        fprintf(out, "ctl%u.unit%u=", i, u);
+        if (k->unit[u].disk >= 0)
+            fprintf(out, "disk%d", k->unit[u].disk);
+        else
+            fputs("empty", out);
+        fprintf(out, "%s\n", k->unit[u].cd ? " cd" : "");
+    }
+}
+
 void plan_dump(const struct plan *p, FILE *out)
 {
     dump_machine(p, out);
@@ -193,6 +211,8 @@ void plan_dump(const struct plan *p, FILE *out)
     dump_cpu(p, out);
     for (unsigned i = 0; i < p->n_disk; i++)
         dump_disk(out, i, &p->disk[i]);
+    for (unsigned i = 0; i < p->n_ctl; i++)
+        dump_controller(out, i, &p->ctl[i]);
     for (unsigned i = 0; i < p->n_net; i++)
         dump_net(out, i, &p->net[i]);
     for (unsigned i = 0; i < p->n_char; i++)

@@ -15,6 +15,8 @@
 #define PLAN_DISKS_MAX  16
 #define PLAN_CHAIN_MAX  16 /* backing files below a disk */
 #define PLAN_NETS_MAX   8
+#define PLAN_CTLS_MAX   8 /* storage controllers in processes of their own */
+#define PLAN_UNITS_MAX  8 /* drives behind one */
 #define PLAN_SERIAL_MAX 4
 #define PLAN_DEBUG_PORT 4 /* index in serial[] of the debug port */
 #define PLAN_PORTS_MAX  5
@@ -54,6 +56,7 @@ struct plan_disk {    /* -drive or -blockdev, seen by the guest through a virtio
     int pci_fn;
     bool disable_legacy, disable_modern;
     bool used;         /* has a device (always true in a finished plan) */
+    bool behind_ctl;   /* that device is a drive of a controller: plan.ctl[].unit[] */
     bool blockdev;     /* named by -blockdev, for error lines */
     char format[16];   /* format=, "" = guess */
     unsigned n_backing; /* what plan_open_files found below it, opened read-only, top to base */
@@ -61,6 +64,21 @@ struct plan_disk {    /* -drive or -blockdev, seen by the guest through a virtio
     char backing_format[PLAN_CHAIN_MAX][16]; /* "" = guess */
     int fd;            /* plan_open_files; O_RDWR, or O_RDONLY when readonly. -1 before */
     uint64_t size;     /* bytes, set by plan_open_files */
+};
+enum plan_ctl_kind { CTL_IDE, CTL_KINDS };
+struct plan_unit { /* a drive of a controller */
+    bool used, cd;
+    int disk; /* index into disk[], -1 = nothing in it */
+    int bootindex; /* -1 = none */
+    char qdev_id[64], serial[24], model[44];
+};
+struct plan_ctl { /* a storage controller: one process */
+    enum plan_ctl_kind kind;
+    char id[64];      /* names its process */
+    char qdev_id[64]; /* -device id=, the name of its bus without the number */
+    int pci_slot, pci_fn;
+    bool builtin;     /* part of the board */
+    struct plan_unit unit[PLAN_UNITS_MAX];
 };
 struct plan_hostfwd {
     bool udp;
@@ -159,7 +177,8 @@ struct plan {
     bool sandbox_given; /* else root requires it, and an ordinary user has what can be had */
     char display[16]; /* "none" */
     bool nographic;
-    unsigned n_disk, n_net, n_mon, n_char;
+    unsigned n_disk, n_net, n_mon, n_char, n_ctl;
+    struct plan_ctl ctl[PLAN_CTLS_MAX];
     struct plan_disk disk[PLAN_DISKS_MAX];
     struct plan_net net[PLAN_NETS_MAX];
     int serial[PLAN_PORTS_MAX]; /* index into chardev[], -1 = no UART; the last is the debug port */

@@ -54,6 +54,9 @@ static int check_slots(struct parse *c)
     for (unsigned i = 0; i < c->p->n_disk; i++)
         if (check_slot(c, &taken, c->p->disk[i].pci_slot, c->p->disk[i].id))
             return -1;
+    for (unsigned i = 0; i < c->p->n_ctl; i++)
+        if (!c->p->ctl[i].builtin && check_slot(c, &taken, c->p->ctl[i].pci_slot, c->p->ctl[i].id))
+            return -1;
     for (unsigned i = 0; i < c->p->n_net; i++)
         if (c->p->net[i].has_card && check_slot(c, &taken, c->p->net[i].pci_slot, c->p->net[i].id))
             return -1;
@@ -108,7 +111,7 @@ int parse_resolve(struct parse *c)
 {
     if (check_accel(c) || check_kernel(c))
         return -1;
-    if (disk_resolve(c) || net_resolve(c) || chardev_resolve(c) || debug_exit_resolve(c) ||
+    if (disk_resolve(c) || controllers_resolve(c) || net_resolve(c) || chardev_resolve(c) || debug_exit_resolve(c) ||
         vga_resolve(c))
         return -1;
     return check_slots(c) || check_ids(c) || check_daemonize(c) ? -1 : 0;

@@ -116,9 +116,12 @@ static void revive(struct virtio_dev *d)
 int machine_backend_up(struct vm *vm, const char *id, int fd)
 {
     struct virtio_dev *d = machine_virtio_find(machine_get(), id);
+    struct disk_link *k = d ? NULL : machine_link_find(machine_get(), id);
     int r;
 
     (void)vm;
+    if (k)
+        return disk_link_up(k, fd);
     if (!d) {
         close(fd);
         return -ENOENT;
@@ -143,10 +146,40 @@ int machine_backend_up(struct vm *vm, const char *id, int fd)
 void machine_backend_down(struct vm *vm, const char *id)
 {
     struct virtio_dev *d = machine_virtio_find(machine_get(), id);
+    struct disk_link *k = machine_link_find(machine_get(), id);
+    struct controller *c = machine_controller_find(machine_get(), id);
 
     (void)vm;
     if (d)
         virtio_backend_gone(d);
+    else if (k)
+        disk_link_down(k);
+    else if (c)
+        controller_down(c);
+}
+
+void machine_device_ready(struct vm *vm, const char *id)
+{
+    struct controller *c = machine_controller_find(machine_get(), id);
+
+    (void)vm;
+    if (c)
+        controller_ready(c);
+}
+
+/* A controller answers with all-ones from now on; a drive's requests end with an error. */
+static void storage_failed(const char *id)
+{
+    struct disk_link *k = machine_link_find(machine_get(), id);
+    struct controller *c = machine_controller_find(machine_get(), id);
+
+    if (c)
+        controller_failed(c);
+    if (!k)
+        return;
+    disk_link_down(k);
+    k->ctl->page->unit[k->unit].flags |= ABI_DEV_UNIT_FAILED;
+    controller_units_publish(k->ctl);
 }
 
 /* The card's own language for a cable that was pulled out or put in. */
@@ -167,8 +200,10 @@ void machine_backend_failed(struct vm *vm, const char *id)
     struct virtio_dev *d = machine_virtio_find(machine_get(), id);
 
     (void)vm;
-    if (!d)
+    if (!d) {
+        storage_failed(id);
         return;
+    }
     virtio_backend_gone(d);
     d->failed = true;
     if (d->type->id == VIRTIO_ID_NET)

@@ -7,6 +7,7 @@
 #ifndef BULKHEAD_VMM_MACHINE_MACHINE_H
 #define BULKHEAD_VMM_MACHINE_MACHINE_H
 
+#include "vmm/frontend/controller.h"
 #include "vmm/frontend/virtio-pci.h"
 #include "vmm/machine/acpi/acpi.h"
 #include "vmm/machine/fwcfg.h"
@@ -81,8 +82,10 @@ struct machine {
     unsigned starts;         /* resets so far: -boot once= is for the first */
     unsigned n_boot;
     struct machine_boot_entry boot[PC_BOOT_MAX];
-    unsigned n_virtio;
+    unsigned n_virtio, n_isr; /* n_isr: ISR slots given out */
     struct virtio_dev virtio[PC_DEVICES_MAX];
+    unsigned n_ctl;
+    struct controller ctl[PLAN_CTLS_MAX];
 };
 struct machine *machine_get(void);
 
@@ -132,6 +135,9 @@ void vga_power_on(struct machine *m);
 void vga_firmware_state(struct machine *m); /* mode 3, as a video BIOS hands over */
 void edid_build(uint8_t edid[256], unsigned xres, unsigned yres);
 struct virtio_dev *machine_virtio_find(struct machine *m, const char *id);
+struct controller *machine_controller_find(struct machine *m, const char *id);
+struct disk_link *machine_link_find(struct machine *m, const char *id);
+int machine_controllers_build(struct machine *m, bool placed, char *err, size_t errlen);
 
 /* MP tables: floating pointer at the start of buf, which the guest sees at gpa. Bytes used, 0 =
  * room. */

@@ -58,6 +58,8 @@ void machine_mailbox(struct vm *vm)
 {
     struct machine *m = machine_get();
 
+    for (unsigned i = 0; i < m->n_ctl; i++)
+        controller_timeouts_look(&m->ctl[i]);
     for (unsigned i = 0; i < vm->plan.smp; i++) {
         struct abi_mailbox *shared = &vm->page->mbox[i], q;
         uint32_t req = __atomic_load_n(&shared->req, __ATOMIC_ACQUIRE);

@@ -46,7 +46,7 @@ static int device_add(struct machine *m, const struct virtio_type *type, const c
     struct virtio_dev *d = &m->virtio[m->n_virtio];
     int r;
 
-    at->isr_slot = m->n_virtio;
+    at->isr_slot = m->n_isr++;
     for (unsigned slot = 0; slot < 4; slot++)
         at->gsi[slot] = machine_pirq_gsi(machine_pirq(slot, 0));
     r = virtio_pci_add(d, m->vm, &m->pci, type, id, qdev_id, at, err, errlen);
@@ -110,9 +110,9 @@ static int pass(struct machine *m, bool placed, char *err, size_t errlen)
         if (p->net[i].has_card && (p->net[i].pci_slot >= 0) == placed)
             r = net_add(m, &p->net[i], err, errlen);
     for (unsigned i = 0; i < p->n_disk && !r; i++)
-        if (p->disk[i].used && (p->disk[i].pci_slot >= 0) == placed)
+        if (p->disk[i].used && !p->disk[i].behind_ctl && (p->disk[i].pci_slot >= 0) == placed)
             r = disk_add(m, &p->disk[i], err, errlen);
-    return r;
+    return r ? r : machine_controllers_build(m, placed, err, errlen);
 }
 
 int machine_devices_build(struct machine *m, char *err, size_t errlen)

@@ -95,7 +95,11 @@ int pci_bus_map(struct pci_bus *b, struct addr_map *m)
                 first = r;
         }
     for (unsigned i = 0; i < b->n; i++) {
+        const struct pci_ops *o = b->dev[i]->ops;
         int r = rom_map(b, b->dev[i], m);
+
+        if (!r && o && o->map_extra)
+            r = o->map_extra(b->dev[i], m);
 
         if (r && !first)
             first = r;

@@ -40,6 +40,8 @@ struct pci_ops { /* every member may be NULL */
     /* Before a read: the function may refresh dev->cfg. After a write of [reg, reg+size). */
     void (*cfg_before_read)(struct pci_dev *d, unsigned reg, unsigned size);
     void (*cfg_after_write)(struct pci_dev *d, unsigned reg, unsigned size);
+    /* Adds fixed ranges the function decodes besides its BARs, as its registers are now. */
+    int (*map_extra)(struct pci_dev *d, struct addr_map *m);
     /* Command register, MSI-X control or MSI-X table changed. */
     void (*irq_changed)(struct pci_dev *d);
     bool (*vector_pending)(struct pci_dev *d, unsigned vector); /* one bit of the PBA */

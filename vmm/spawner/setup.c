@@ -32,6 +32,7 @@ static const char *const program_names[SPAWN_PROGRAMS] = {
     [SPAWN_NET] = "bulkhead-net",
     [SPAWN_UI] = "bulkhead-ui",
     [SPAWN_TRANSLATOR] = "bulkhead-translator",
+    [SPAWN_IDE] = "bulkhead-ide",
 };
 
 static const struct {

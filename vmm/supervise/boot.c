@@ -154,6 +154,29 @@ static void worker_fds(struct boot_fds *b, const struct vm *vm)
         add_fd(b, CTL__FD_KIND__FD_KICK, i, vm->kick_fd[i]);
     for (unsigned i = 0; i < vm->n_call; i++)
         add_fd(b, CTL__FD_KIND__FD_CALL, i, vm->call_fd[i]);
+    for (unsigned i = 0; i < vm->plan.n_ctl; i++)
+        add_fd(b, CTL__FD_KIND__FD_DEVICE_PAGE, i, vm->ctl[i].page_fd);
+}
+
+/* A controller reaches guest memory, its own registers' page, and the rings to its drives' block
+ * processes; no file and no socket. */
+static void controller_fds(struct boot_fds *b, const struct child *c)
+{
+    const struct vm *vm = c->sup->vm;
+    const struct vm_ctl *k = &vm->ctl[c->config];
+
+    add_fd(b, CTL__FD_KIND__FD_DEVICE_PAGE, 0, k->page_fd);
+    add_fd(b, CTL__FD_KIND__FD_RAM, 0, vm->ram_fd);
+    add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, vm->codepage_fd);
+    add_fd(b, CTL__FD_KIND__FD_STATE, 0, c->state_fd);
+    add_fd(b, CTL__FD_KIND__FD_KICK, 0, vm->kick_fd[k->kick]);
+    for (unsigned i = 0; i < k->n_call; i++)
+        add_fd(b, CTL__FD_KIND__FD_CALL, i, vm->call_fd[k->call0 + i]);
+    for (unsigned i = 0; i < PLAN_UNITS_MAX; i++) {
+        add_fd(b, CTL__FD_KIND__FD_LINK, i, k->link[i].fd);
+        add_fd(b, CTL__FD_KIND__FD_LINK_KICK, i, k->link[i].kick);
+        add_fd(b, CTL__FD_KIND__FD_LINK_CALL, i, k->link[i].call);
+    }
 }
 
 /* It may read what is asked and write what is answered. Guest memory is not among it. */
@@ -190,7 +213,34 @@ static void ui_fds(struct boot_fds *b, const struct vm *vm)
     add_fd(b, CTL__FD_KIND__FD_DISPLAY, 0, vm->display_ro_fd);
 }
 
+struct device_msgs {
+    Ctl__DeviceConfig device;
+    Ctl__DeviceUnit unit[PLAN_UNITS_MAX], *ptr[PLAN_UNITS_MAX];
+};
+
+static void device_config(struct device_msgs *m, const struct vm *vm, unsigned index)
+{
+    const struct plan_ctl *k = &vm->plan.ctl[index];
+
+    ctl__device_config__init(&m->device);
+    m->device.ram_low = vm->ctl[index].ram_low;
+    m->device.ram_high = vm->ctl[index].ram_high;
+    m->device.unit = m->ptr;
+    for (unsigned i = 0; i < PLAN_UNITS_MAX; i++) {
+        Ctl__DeviceUnit *u = &m->unit[m->device.n_unit];
+
+        if (!k->unit[i].used)
+            continue;
+        ctl__device_unit__init(u);
+        u->index = i;
+        u->serial = opt(k->unit[i].serial);
+        u->model = opt(k->unit[i].model);
+        m->ptr[m->device.n_unit++] = u;
+    }
+}
+
 struct boot_configs { /* one of them is used */
+    struct device_msgs device;
     struct block_msgs block;
     struct net_msgs net;
     Ctl__WorkerConfig worker;
@@ -202,6 +252,11 @@ static void role_config(Ctl__Boot *m, struct boot_configs *cfg, const struct chi
 {
     const struct plan *p = &c->sup->vm->plan;
 
+    if (child_is_controller(c)) {
+        device_config(&cfg->device, c->sup->vm, c->config);
+        m->device = &cfg->device.device;
+        return;
+    }
     switch (c->program) {
     case SPAWN_BLOCK:
         block_config(&cfg->block, &p->disk[c->config]);
@@ -254,6 +309,8 @@ int boot_send(struct child *c, int vu_fd)
         ui_fds(&b, c->sup->vm);
     else if (c->program == SPAWN_TRANSLATOR)
         translator_fds(&b, c->sup->vm);
+    else if (child_is_controller(c))
+        controller_fds(&b, c);
     else
         device_fds(&b, c, vu_fd);
     m.n_fds = b.n;

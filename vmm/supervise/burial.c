@@ -13,7 +13,7 @@ static void give_up(struct child *c)
 {
     child_move(c, CEV_GIVE_UP);
     failure_record(c);
-    if (c->program == SPAWN_BLOCK || c->program == SPAWN_NET)
+    if (child_is_device(c))
         machine_backend_failed(c->sup->vm, c->id);
 }
 

@@ -70,6 +70,11 @@ static void connect_backend(struct child *c)
 {
     int fd = c->vu_fd, r;
 
+    if (child_is_controller(c)) {
+        c->backend_up = true;
+        machine_device_ready(c->sup->vm, c->id);
+        return;
+    }
     if (fd < 0 || c->standby) /* a standby's is connected by who ordered it */
         return;
     c->vu_fd = -1;

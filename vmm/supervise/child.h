@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_VMM_SUPERVISE_CHILD_H
 #define BULKHEAD_VMM_SUPERVISE_CHILD_H
 
+#include "ipc/abi/spawn.h"
 #include "ipc/control.h"
 #include "ipc/log.h"
 #include "ipc/loop.h"
@@ -82,6 +83,17 @@ const char *child_event_name(enum child_event e);
 static inline bool child_alive(const struct child *c)
 {
     return c->state == CHILD_SPAWNING || c->state == CHILD_HANDSHAKE || c->state == CHILD_RUNNING;
+}
+
+/* A device whose registers are reached through a device page. */
+static inline bool child_is_controller(const struct child *c)
+{
+    return c->program >= SPAWN_IDE && c->program < SPAWN_PROGRAMS;
+}
+/* It serves a device of the machine: its death is the machine's business, its state is kept. */
+static inline bool child_is_device(const struct child *c)
+{
+    return c->program == SPAWN_BLOCK || c->program == SPAWN_NET || child_is_controller(c);
 }
 
 /* The state that event e leads to from s, or -1 if e is not allowed there. */

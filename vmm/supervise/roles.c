@@ -13,6 +13,7 @@ static const char *role_names[SPAWN_PROGRAMS] = {
     [SPAWN_NET] = "net",
     [SPAWN_UI] = "ui",
     [SPAWN_TRANSLATOR] = "translator",
+    [SPAWN_IDE] = "ide",
 };
 
 /* The spawner refuses titles that are not printable ASCII; ids are checked by config/, but a title
@@ -99,6 +100,16 @@ static void add_net_reserve(struct supervisor *s)
     }
 }
 
+static const enum spawn_program ctl_programs[CTL_KINDS] = {
+    [CTL_IDE] = SPAWN_IDE,
+};
+
+static void add_controllers(struct supervisor *s, const struct plan *p)
+{
+    for (unsigned i = 0; i < p->n_ctl; i++)
+        add_role(s, ctl_programs[p->ctl[i].kind], p->ctl[i].id, p->ctl[i].qdev_id)->config = i;
+}
+
 unsigned sup_plan_roles(struct supervisor *s, struct vm *vm, int *files)
 {
     unsigned nfiles;
@@ -111,6 +122,7 @@ unsigned sup_plan_roles(struct supervisor *s, struct vm *vm, int *files)
     snprintf(s->splan.vm_name, sizeof(s->splan.vm_name), "%s", vm->plan.name);
     add_role(s, SPAWN_CPU_WORKER, "cpu-worker", "");
     nfiles = add_disks(s, &vm->plan, files);
+    add_controllers(s, &vm->plan);
     add_nets(s, &vm->plan);
     add_role(s, SPAWN_UI, "ui", "");
     if (vm->plan.tb_size)

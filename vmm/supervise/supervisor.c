@@ -32,7 +32,7 @@ static int init_child(struct supervisor *s, struct child *c)
     c->ctl = calloc(1, sizeof(*c->ctl));
     if (!c->ctl)
         return -ENOMEM;
-    if (c->program == SPAWN_BLOCK || c->program == SPAWN_NET) {
+    if (child_is_device(c)) {
         c->state_fd = mem_device_state_create(c->id);
         if (c->state_fd < 0)
             return c->state_fd;

@@ -12,7 +12,7 @@
 
 /* Roles in reserve for netdevs that come at run time: some that see the host's network, some that do not. */
 #define SUP_NET_RESERVE  4u
-#define SUP_CHILDREN_MAX (PLAN_DISKS_MAX + PLAN_NETS_MAX + 2 * SUP_NET_RESERVE + 3)
+#define SUP_CHILDREN_MAX (PLAN_DISKS_MAX + PLAN_NETS_MAX + PLAN_CTLS_MAX + 2 * SUP_NET_RESERVE + 3)
 
 #define SUP_SPAWN_DEADLINE_NS 10000000000ull /* START until STARTED */
 #define SUP_HANDSHAKE_DEADLINE_NS                                                                  \

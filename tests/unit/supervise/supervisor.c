@@ -89,6 +89,12 @@ int machine_backend_up(struct vm *v, const char *id, int fd)
     seen.up++;
     return seen.up_result;
 }
+void machine_device_ready(struct vm *v, const char *id)
+{
+    (void)v;
+    (void)id;
+}
+
 void machine_backend_down(struct vm *v, const char *id)
 {
     (void)v, (void)id;
