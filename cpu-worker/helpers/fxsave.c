@@ -7,6 +7,7 @@
 #include "cpu-worker/helpers/xsave.h"
 #include "cpu-worker/helpers/x87-op.h"
 
+#define EFER_FFXSR 0x4000u
 #define IMAGE_ST  32
 #define IMAGE_XMM 160
 
@@ -100,7 +101,7 @@ void fxsave_put_x87(const struct cpu *c, bool wide, uint8_t *p)
 void fxsave_put_mxcsr(struct cpu *c, uint8_t *p)
 {
     put32(p + 24, simd_mxcsr(c));
-    put32(p + 28, simd_mxcsr_mask());
+    put32(p + 28, simd_mxcsr_mask(c));
 }
 
 void fxsave_put_xmm(const struct cpu *c, unsigned count, uint8_t *p)
@@ -136,25 +137,32 @@ void fxsave_get_xmm(struct cpu *c, unsigned count, const uint8_t *p)
         memcpy(c->s->ymm[i], p + IMAGE_XMM + 16 * i, 16);
 }
 
+/* Fast FXSAVE: EFER.FFXSR leaves the XMM registers out at CPL 0 in 64-bit mode (APM 2, 3.1.7). */
+static unsigned xmm_count(const struct cpu *c, const struct op *o)
+{
+    bool fast = (c->s->efer & EFER_FFXSR) && !c->cpl && (c->mode & MODE_64);
+    return fast ? 0 : o->aux;
+}
+
 /* aux: number of XMM registers; src: 1 = the REX.W layout of the pointers */
 static void image_write(struct cpu *c, const struct op *o, uint8_t *p)
 {
     fxsave_put_x87(c, o->src, p);
     fxsave_put_mxcsr(c, p);
-    fxsave_put_xmm(c, o->aux, p);
+    fxsave_put_xmm(c, xmm_count(c, o), p);
 }
 
 static void image_read(struct cpu *c, const struct op *o, const uint8_t *p)
 {
     fxsave_get_x87(c, o->src, p);
     simd_set_mxcsr(c, get32(p + 24));
-    fxsave_get_xmm(c, o->aux, p);
+    fxsave_get_xmm(c, xmm_count(c, o), p);
 }
 
 /* The processor leaves what follows the last XMM register alone. */
-static unsigned image_size(const struct op *o)
+static unsigned image_size(const struct cpu *c, const struct op *o)
 {
-    return IMAGE_XMM + 16u * o->aux;
+    return IMAGE_XMM + 16u * xmm_count(c, o);
 }
 
 /* Before anything is read or written: the address of the first doubleword, its alignment, and then whether the last
@@ -172,7 +180,7 @@ static uint64_t image_ea(struct cpu *c, const struct op *o, bool write)
 
 WORKER_OP(fxsave)
 {
-    unsigned size = image_size(o);
+    unsigned size = image_size(c, o);
     uint64_t va = image_ea(c, o, true);
     uint8_t *p = mmu_ptr_w(c, va, size);
     if (likely(p)) {
@@ -188,14 +196,14 @@ WORKER_OP(fxsave)
 WORKER_OP(fxrstor)
 {
     uint8_t b[512];
-    unsigned size = image_size(o);
+    unsigned size = image_size(c, o);
     uint64_t va = image_ea(c, o, false);
     const uint8_t *p = mmu_ptr_r(c, va, size);
     if (likely(p))
         memcpy(b, p, size);
     else
         mmu_read_bytes(c, o, va, b, size);
-    if (get32(b + 24) & ~simd_mxcsr_mask())
+    if (get32(b + 24) & ~simd_mxcsr_mask(c))
         simd_gp(c, o);
     image_read(c, o, b);
 }
@@ -203,7 +211,7 @@ WORKER_OP(fxrstor)
 static OP(ldmxcsr)
 {
     uint32_t v = simd_ld32(c, o);
-    if (v & ~simd_mxcsr_mask())
+    if (v & ~simd_mxcsr_mask(c))
         simd_gp(c, o);
     simd_set_mxcsr(c, v);
     NEXT();

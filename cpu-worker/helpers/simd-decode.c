@@ -22,7 +22,7 @@ static bool sse_any(struct op *o, const struct simd_in *d)
     return sse_move_decode(o, d) || sse_int_decode(o, d) || sse_fp_decode(o, d) ||
            sse_store_decode(o, d) || sse_shuffle_decode(o, d) || sse_fpcmp_decode(o, d) ||
            sse_cvt_decode(o, d) || sse4_decode(o, d) || sse_element_decode(o, d) ||
-           sse_string_decode(o, d) || crypto_decode(o, d);
+           sse_string_decode(o, d) || crypto_decode(o, d) || sse4a_decode(o, d);
 }
 
 static bool gate_sse(struct op *o, uint32_t mode)

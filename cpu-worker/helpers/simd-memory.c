@@ -17,6 +17,19 @@ void simd_st128_slow(struct cpu *c, const struct op *o, uint64_t va, __m128i v)
     mmu_write_bytes(c, o, va, &v, sizeof(v));
 }
 
+void simd_misaligned(struct cpu *c, const struct op *o)
+{
+    if (!(c->s->mxcsr & MXCSR_MM))
+        simd_gp(c, o);
+}
+
+uint64_t simd_operand_ea_slow(struct cpu *c, const struct op *o, unsigned size)
+{
+    if (!(c->s->mxcsr & MXCSR_MM))
+        simd_aligned_ea_slow(c, o, 16, false);
+    return op_ea(c, o, size, false);
+}
+
 uint64_t simd_aligned_ea_slow(struct cpu *c, const struct op *o, unsigned size, bool write)
 {
     struct op t = *o;

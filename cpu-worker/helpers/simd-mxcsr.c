@@ -71,20 +71,10 @@ void simd_set_mxcsr(struct cpu *c, uint32_t v)
     host_ldmxcsr(MXCSR_DEFAULT);
 }
 
-uint32_t simd_mxcsr_mask(void)
+/* DAZ is on every processor with 64-bit mode; MM only where CPUID says so (SDM 1, 11.6.6; APM 2, 11.5.9). */
+uint32_t simd_mxcsr_mask(const struct cpu *c)
 {
-    static uint32_t cached;
-    uint32_t v = __atomic_load_n(&cached, __ATOMIC_RELAXED);
-    if (likely(v))
-        return v;
-    struct {
-        uint8_t b[512];
-    } image __attribute__((aligned(16))) = {{0}};
-    __asm__ volatile("fxsave %0" : "+m"(image));
-    memcpy(&v, image.b + 28, 4);
-    v = v ? v : 0xffbfu; /* SDM 1, 11.6.6 */
-    __atomic_store_n(&cached, v, __ATOMIC_RELAXED);
-    return v;
+    return cpu_has(c, FEAT_MISALIGNSSE) ? 0xffffu | MXCSR_MM : 0xffffu;
 }
 
 void simd_state_load(struct cpu *c)

@@ -22,6 +22,7 @@
 __m128i simd_ld128_slow(struct cpu *c, const struct op *o, uint64_t va);
 void simd_st128_slow(struct cpu *c, const struct op *o, uint64_t va, __m128i v);
 void simd_gp(struct cpu *c, const struct op *o) __attribute__((noreturn, cold));
+uint64_t simd_operand_ea_slow(struct cpu *c, const struct op *o, unsigned size);
 uint64_t simd_aligned_ea_slow(struct cpu *c, const struct op *o, unsigned size, bool write);
 /* Instructions with large operands access them piece by piece: the address of the `bytes` that are `at`
  * bytes into the operand, after the segment's check of these alone ... */
@@ -46,8 +47,35 @@ static inline __attribute__((always_inline)) uint64_t simd_aligned_ea(struct cpu
         simd_gp(c, o);
     return va;
 }
-/* Legacy SSE: a misaligned 16-byte operand is #GP(0) (SDM 2A, 2.4 "exceptions type 2 and 4"). */
+/* Legacy SSE: a misaligned 16-byte operand is #GP(0) (SDM 2A, 2.4 "exceptions type 2 and 4"), unless an AMD's
+ * MXCSR.MM says otherwise (APM 1, 4.2.2 "Misaligned exception mask"). */
+void simd_misaligned(struct cpu *c, const struct op *o) __attribute__((cold));
+static inline __attribute__((always_inline)) uint64_t simd_operand_ea(struct cpu *c, const struct op *o,
+                                                                      unsigned size)
+{
+    if (unlikely(o->ea))
+        return simd_operand_ea_slow(c, o, size);
+    uint64_t va = op_ea(c, o, size, false);
+    if (unlikely(va & 15))
+        simd_misaligned(c, o);
+    return va;
+}
 static inline __m128i simd_ld_a16(struct cpu *c, const struct op *o)
+{
+    uint64_t va = simd_operand_ea(c, o, 16);
+    const void *p = mmu_ptr_r(c, va, 16);
+    return likely(p) ? _mm_loadu_si128(p) : simd_ld128_slow(c, o, va);
+}
+/* The low half of such an operand, where the processor reads no more; addresses are checked as a whole. */
+static inline __m128i simd_ld_low(struct cpu *c, const struct op *o)
+{
+    uint64_t va = simd_operand_ea(c, o, 16);
+    if (unlikely((va & 0xfff) > 0xff0))
+        mmu_canonical(c, o, va + 15);
+    return _mm_cvtsi64_si128((long long)mmu_ld64(c, o, va));
+}
+/* MOVAPS and its kin: MM does not concern them. */
+static inline __m128i simd_ld_aligned(struct cpu *c, const struct op *o)
 {
     uint64_t va = simd_aligned_ea(c, o, 16, false);
     const void *p = mmu_ptr_r(c, va, 16);
@@ -101,6 +129,7 @@ static inline __m128i simd_ldv64(struct cpu *c, const struct op *o)
  * handler goes through simd_mx_enter .. simd_mx_leave. */
 #define MXCSR_FLAGS   0x003fu
 #define MXCSR_DEFAULT 0x1f80u
+#define MXCSR_MM      0x20000u /* AMD: misaligned operands are no #GP */
 
 static inline bool simd_mx_fast(const struct cpu *c)
 {
@@ -115,7 +144,7 @@ void simd_mx_leave(struct cpu *c);
 /* The guest's MXCSR, complete; and setting it (value already checked). */
 uint32_t simd_mxcsr(struct cpu *c);
 void simd_set_mxcsr(struct cpu *c, uint32_t v);
-uint32_t simd_mxcsr_mask(void);
+uint32_t simd_mxcsr_mask(const struct cpu *c);
 
 /* ---- MMX ---- */
 
@@ -182,6 +211,7 @@ bool sse_cvt_decode(struct op *o, const struct simd_in *d);
 bool sse_move_decode(struct op *o, const struct simd_in *d);
 bool sse_store_decode(struct op *o, const struct simd_in *d);
 bool sse4_decode(struct op *o, const struct simd_in *d);
+bool sse4a_decode(struct op *o, const struct simd_in *d);
 bool sse_element_decode(struct op *o, const struct simd_in *d);
 bool sse_string_decode(struct op *o, const struct simd_in *d);
 bool crypto_decode(struct op *o, const struct simd_in *d);

@@ -20,9 +20,7 @@
     X_(PMULHUW, pmulhuw) X_(PMULHW, pmulhw) X_(PMULLW, pmullw) X_(PMULUDQ, pmuludq)                \
     X_(PSADBW, psadbw) X_(PACKSSDW, packssdw) X_(PACKSSWB, packsswb) X_(PACKUSWB, packuswb)        \
     X_(PUNPCKHBW, punpckhbw) X_(PUNPCKHDQ, punpckhdq) X_(PUNPCKHQDQ, punpckhqdq)                   \
-    X_(PUNPCKHWD, punpckhwd) X_(PUNPCKLBW, punpcklbw) X_(PUNPCKLDQ, punpckldq)                     \
-    X_(PUNPCKLQDQ, punpcklqdq) X_(PUNPCKLWD, punpcklwd) X_(UNPCKHPD, unpckhpd)                     \
-    X_(UNPCKHPS, unpckhps) X_(UNPCKLPD, unpcklpd) X_(UNPCKLPS, unpcklps) X_(RCPPS, rcpps)          \
+    X_(PUNPCKHWD, punpckhwd) X_(UNPCKHPD, unpckhpd) X_(UNPCKHPS, unpckhps) X_(RCPPS, rcpps)        \
     X_(RSQRTPS, rsqrtps)                                                                           \
     /* SSE3, SSSE3 */                                                                              \
     X_(MOVSHDUP, movshdup) X_(MOVSLDUP, movsldup) X_(PABSB, pabsb) X_(PABSD, pabsd)                \
@@ -36,7 +34,12 @@
     X_(PMINSB, pminsb) X_(PMINSD, pminsd) X_(PMINUD, pminud) X_(PMINUW, pminuw)                    \
     X_(PMULDQ, pmuldq) X_(PMULLD, pmulld)
 
-#define DEFINE(MN, insn)                                                                           \
+/* Of whose 16-byte operand in memory only the low half is read (SDM 2B, PUNPCKLBW). */
+#define SSE_LOW_OPS(X_)                                                                            \
+    X_(PUNPCKLBW, punpcklbw) X_(PUNPCKLDQ, punpckldq) X_(PUNPCKLQDQ, punpcklqdq)                   \
+    X_(PUNPCKLWD, punpcklwd) X_(UNPCKLPD, unpcklpd) X_(UNPCKLPS, unpcklps)
+
+#define DEFINE_BOTH(insn, LOAD)                                                                    \
     static OP(insn##_rr)                                                                           \
     {                                                                                              \
         __m128i a = X(o->dst);                                                                     \
@@ -46,12 +49,16 @@
     }                                                                                              \
     static OP(insn##_rm)                                                                           \
     {                                                                                              \
-        __m128i b = simd_ld_a16(c, o), a = X(o->dst);                                              \
+        __m128i b = LOAD(c, o), a = X(o->dst);                                                     \
         __asm__(#insn " %1, %0" : "+x"(a) : "x"(b));                                               \
         X(o->dst) = a;                                                                             \
         NEXT();                                                                                    \
     }
+#define DEFINE(MN, insn) DEFINE_BOTH(insn, simd_ld_a16)
 SSE_INT_OPS(DEFINE)
+#undef DEFINE
+#define DEFINE(MN, insn) DEFINE_BOTH(insn, simd_ld_low)
+SSE_LOW_OPS(DEFINE)
 #undef DEFINE
 
 /* Shifts by a register, a 16-byte memory operand or an immediate that decoding left in imm. The
@@ -61,20 +68,7 @@ SSE_INT_OPS(DEFINE)
     X_(PSRLD, psrld) X_(PSRLQ, psrlq) X_(PSRLW, psrlw)
 
 #define DEFINE(MN, insn)                                                                           \
-    static OP(insn##_rr)                                                                           \
-    {                                                                                              \
-        __m128i a = X(o->dst);                                                                     \
-        __asm__(#insn " %1, %0" : "+x"(a) : "xm"(X(o->src)));                                      \
-        X(o->dst) = a;                                                                             \
-        NEXT();                                                                                    \
-    }                                                                                              \
-    static OP(insn##_rm)                                                                           \
-    {                                                                                              \
-        __m128i b = simd_ld_a16(c, o), a = X(o->dst);                                              \
-        __asm__(#insn " %1, %0" : "+x"(a) : "x"(b));                                               \
-        X(o->dst) = a;                                                                             \
-        NEXT();                                                                                    \
-    }                                                                                              \
+    DEFINE_BOTH(insn, simd_ld_low)                                                                 \
     static OP(insn##_ri)                                                                           \
     {                                                                                              \
         __m128i a = X(o->dst), n = _mm_cvtsi64_si128((long long)o->imm);                           \
@@ -122,6 +116,7 @@ bool sse_int_decode(struct op *o, const struct simd_in *d)
     case ZYDIS_MNEMONIC_##MN:                                                                      \
         return simd_bind(o, d, insn##_rr, insn##_rm, NULL);
         SSE_INT_OPS(CASE)
+        SSE_LOW_OPS(CASE)
         SSE_ESTIMATE_OPS(CASE)
 #undef CASE
 #define CASE(MN, insn)                                                                             \

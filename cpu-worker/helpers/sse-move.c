@@ -17,7 +17,7 @@ static OP(mov_rr)
 
 static OP(mova_rm)
 {
-    X(o->dst) = simd_ld_a16(c, o);
+    X(o->dst) = simd_ld_aligned(c, o);
     NEXT();
 }
 

@@ -86,10 +86,12 @@ bool sse_store_decode(struct op *o, const struct simd_in *d)
         o->fn = movu_mr;
         return true;
     case ZYDIS_MNEMONIC_MOVSS:
+    case ZYDIS_MNEMONIC_MOVNTSS:
     case ZYDIS_MNEMONIC_MOVD:
         o->fn = mov32_mr;
         return true;
     case ZYDIS_MNEMONIC_MOVSD:
+    case ZYDIS_MNEMONIC_MOVNTSD:
     case ZYDIS_MNEMONIC_MOVQ:
     case ZYDIS_MNEMONIC_MOVLPS:
     case ZYDIS_MNEMONIC_MOVLPD:

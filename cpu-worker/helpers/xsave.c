@@ -252,7 +252,7 @@ WORKER_OP(xrstor)
         piece_read(c, o, &m, XSAVE_EXTENDED, 16u * o->aux);
     if (loads_mxcsr)
         memcpy(&mxcsr, m.b + 24, 4);
-    if (mxcsr & ~simd_mxcsr_mask())
+    if (mxcsr & ~simd_mxcsr_mask(c))
         simd_gp(c, o);
     if (sets_mxcsr)
         simd_set_mxcsr(c, mxcsr);

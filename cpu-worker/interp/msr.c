@@ -11,6 +11,7 @@
 #include "cpu-worker/run/debug.h"
 #include "cpu-worker/run/run.h"
 
+#define EFER_FFXSR    0x4000ull
 #define EFER_WRITABLE 0xd01ull /* SCE LME LMA(ignored) NXE */
 #define EFER_AIBRSE (1ull << 21) /* AMD: IBRS without being asked; there is no predictor */
 #define EFER_LME 0x100ull
@@ -104,7 +105,8 @@ bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
 
 static bool efer_set(struct cpu *c, uint64_t v)
 {
-    uint64_t writable = EFER_WRITABLE | (cpu_has(c, FEAT_AUTO_IBRS) ? EFER_AIBRSE : 0);
+    uint64_t writable = EFER_WRITABLE | (cpu_has(c, FEAT_AUTO_IBRS) ? EFER_AIBRSE : 0) |
+                        (cpu_has(c, FEAT_FXSR_OPT) ? EFER_FFXSR : 0);
     if ((v & ~writable) || (((v ^ c->s->efer) & EFER_LME) && (c->s->cr0 & CR0_PG)))
         return false;
     uint64_t old = c->s->efer;

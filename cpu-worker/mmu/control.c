@@ -8,7 +8,7 @@
 
 #define CR0_BITS 0xe005003full
 #define CR3_NOFLUSH (1ull << 63)
-#define EFER_BITS 0xd01ull /* SCE LME LMA NXE */
+#define EFER_BITS 0x4d01ull /* SCE LME LMA NXE FFXSR */
 #define RF_VM 0x20000ull
 #define PDPTE_RESERVED 0x1e6ull
 

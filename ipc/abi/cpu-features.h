@@ -174,7 +174,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(SYSCALL, X1_EDX, 11, OWN, "syscall", NULL)                                                   \
     F(NX, X1_EDX, 20, OWN, "nx", "xd")                                                             \
     F(MMXEXT, X1_EDX, 22, OWN, "mmxext", NULL)                                                     \
-    F(FXSR_OPT, X1_EDX, 25, NONE, "fxsr-opt", "ffxsr")                                             \
+    F(FXSR_OPT, X1_EDX, 25, OWN,  "fxsr-opt", "ffxsr")                                             \
     F(PDPE1GB, X1_EDX, 26, OWN, "pdpe1gb", NULL)                                                   \
     F(RDTSCP, X1_EDX, 27, OWN, "rdtscp", NULL)                                                     \
     F(LM, X1_EDX, 29, OWN, "lm", "i64")                                                            \
@@ -186,8 +186,8 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(EXTAPIC, X1_ECX, 3, NONE, "extapic", NULL)                                                   \
     F(CR8LEGACY, X1_ECX, 4, OWN, "cr8legacy", NULL)                                               \
     F(ABM, X1_ECX, 5, HOST, "abm", NULL)                                                           \
-    F(SSE4A, X1_ECX, 6, NONE, "sse4a", NULL)                                                       \
-    F(MISALIGNSSE, X1_ECX, 7, NONE, "misalignsse", NULL)                                           \
+    F(SSE4A, X1_ECX, 6, HOST, "sse4a", NULL)                                                       \
+    F(MISALIGNSSE, X1_ECX, 7, HOST, "misalignsse", NULL)                                           \
     F(3DNOWPREFETCH, X1_ECX, 8, OWN, "3dnowprefetch", NULL)                                        \
     F(OSVW, X1_ECX, 9, OWN,  "osvw", NULL)                                                         \
     F(IBS, X1_ECX, 10, NONE, "ibs", NULL)                                                          \

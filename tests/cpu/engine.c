@@ -73,6 +73,10 @@ void engine_flush(void)
 {
     block_flush_all(b.cpu);
 }
+uint32_t engine_mxcsr_mask(void)
+{
+    return cpu_has(b.cpu, FEAT_MISALIGNSSE) ? 0x2ffff : 0xffff;
+}
 bool engine_accepts(const struct insn *i)
 {
     static struct op o[3];

@@ -115,6 +115,7 @@ uint8_t *engine_ram(void);
 void engine_mode(bool m64);
 void engine_flush(void);
 void engine_run(struct state *s, const struct insn *i);
+uint32_t engine_mxcsr_mask(void);
 bool engine_accepts(const struct insn *i);
 void engine_describe(uint32_t *mode, uint32_t *vendor, uint32_t *feat);
 /* translated.c: the instruction as translated code. NONE: it is not translated; LEFT: the translation left it to

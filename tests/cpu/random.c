@@ -110,6 +110,8 @@ static void rnd_control(struct fpu *f)
     bool unmasked = rnd() % 3 == 0;
     f->fcw = (uint16_t)(0x40 | (rnd() & 0xf00) | (unmasked ? rnd() & 0x3f : 0x3f));
     f->mxcsr = (uint32_t)((rnd() & 0xe040) | (rnd() & rnd() & 0x3f) | (unmasked ? rnd() & 0x1f80 : 0x1f80));
+    if (rnd() % 4 == 0)
+        f->mxcsr |= 0x20000 & engine_mxcsr_mask(); /* MM */
     uint64_t r = rnd();
     f->fsw = (uint16_t)(r & 0x7f00);
     if (r >> 20 & 1) /* sticky flags; pending ones now and then */
