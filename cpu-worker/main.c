@@ -36,6 +36,7 @@ struct worker {
     struct team *team;
     struct vga *vga;        /* NULL: no VGA card */
     struct xl_memory xl;    /* translations; cache NULL: none */
+    int xl_bell_fd;
     struct mmu_host mem;    /* the pump's copy of the address map; each vCPU has its own */
     struct mmu_host *vcpu_mem[ABI_VCPU_MAX];
     struct vclock clock;
@@ -387,6 +388,11 @@ static int memory_map(struct worker *w, const Ctl__Boot *boot, const int *fds, u
     return err;
 }
 
+static void translator_wake(void *opaque)
+{
+    const struct worker *w = opaque;
+    ipc_eventfd_signal(w->xl_bell_fd);
+}
 /* Before the system-call filter: afterwards nothing can be made executable any more. */
 static int translations_map(struct worker *w, const Ctl__Boot *boot, const int *fds, unsigned nfds)
 {
@@ -394,7 +400,10 @@ static int translations_map(struct worker *w, const Ctl__Boot *boot, const int *
         return 0;
     int err = xl_memory_map(&w->xl, devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_XL_CACHE, 0),
                             boot->worker->xl_cache_size, devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_XL_RINGS, 0),
-                            w->n, devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_XL_BELL, 0));
+                            w->n);
+    w->xl_bell_fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_XL_BELL, 0);
+    w->xl.bell = translator_wake;
+    w->xl.opaque = w;
     if (err)
         log_error("translations: %s", strerror(-err));
     return err;

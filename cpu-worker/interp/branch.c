@@ -31,6 +31,14 @@ OP(op_resync)
     c->rip = c->gpr[REG_BLOCK] + o->off;
     return NULL;
 }
+/* Put over the first operation of a block that is no longer what memory holds. */
+OP(op_dead)
+{
+    const struct block *b = (const struct block *)((uintptr_t)o - offsetof(struct block, ops));
+    c->insns -= b->n;
+    c->rip = c->gpr[REG_BLOCK];
+    return NULL;
+}
 OP(op_jmp_rel)
 {
     GOTO_LINK(o, TARGET);

@@ -45,6 +45,7 @@ const struct op *op_ud(struct cpu *c, const struct op *o);
 const struct op *op_goto_next(struct cpu *c, const struct op *o);
 const struct op *op_jmp_rel(struct cpu *c, const struct op *o);
 const struct op *op_resync(struct cpu *c, const struct op *o);
+const struct op *op_dead(struct cpu *c, const struct op *o);
 
 /* branch.c, stack.c: 64-bit fast forms and general ones (aux = operand size in bits) */
 #define H(name) const struct op *name(struct cpu *c, const struct op *o);

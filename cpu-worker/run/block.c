@@ -100,6 +100,8 @@ static void block_kill(struct cpu *c, struct block *b)
         return;
     b->dead = true;
     unhash(c, b);
+    xl_kill(c, b);
+    b->ops[0].fn = op_dead; /* jump cache entries lead here until something else takes their place */
 }
 /* Which of a block's two page lists is the one of page number p. */
 static unsigned page_side(const struct block *b, uint64_t p)
@@ -137,7 +139,6 @@ void block_invalidate_page(struct cpu *c, uint64_t off)
     }
     c->blocks->page[p] = NULL;
     team_unmark_code(c, p);
-    jc_flush(c);
 }
 
 /* Bytes [lo, hi) of page p against the parts of the block that lie in that page: both of them when two
@@ -175,10 +176,8 @@ static bool hit_page(struct cpu *c, const struct op *o, uint64_t p, uint64_t lo,
 void block_store_hit(struct cpu *c, const struct op *o, uint64_t off, unsigned len)
 {
     uint64_t p = off >> 12, lo = off & 0xfff;
-    if (p < c->blocks->pages && hit_page(c, o, p, lo, lo + len)) {
+    if (p < c->blocks->pages && hit_page(c, o, p, lo, lo + len))
         page_unlink(c, p);
-        jc_flush(c);
-    }
 }
 
 struct fetcher { /* bytes of a block under construction */

@@ -8,7 +8,7 @@
 #include "cpu-worker/run/xl-run.h"
 #include "cpu-worker/run/xl.h"
 
-enum { HOW_LEAVE, HOW_POLL, HOW_LINK };
+enum { HOW_LEAVE, HOW_POLL, HOW_LINK, HOW_JUMP };
 enum { COLD = 1, COLD_SPLIT }; /* c->xl_cold */
 
 /* link_slot of the interpreter and of translations are told apart by the low bit. */
@@ -44,11 +44,16 @@ static void jc_put(struct cpu *c, uint64_t lip, const struct block *b)
 static struct block *jc_find(struct cpu *c, uint64_t lip)
 {
     const struct jc_entry *e = &c->jc[jc_index(lip)];
-    return e->lip == lip && e->key == c->jc_key ? e->block : NULL;
+    return e->lip == lip && e->key == c->jc_key && !e->block->dead ? e->block : NULL;
 }
 
-/* A link that led nowhere. The translation of its target, or NULL with c->rip there. */
-static const uint8_t *follow(struct cpu *c, uint32_t n)
+/* The block at c->rip, if something leads there already and nothing wants the vCPU's attention. */
+static struct block *at_hand(struct cpu *c)
+{
+    return chain_poll(c) ? NULL : jc_find(c, c->rip);
+}
+/* A link that led nowhere. */
+static struct block *follow(struct cpu *c, uint32_t n)
 {
     struct xl *x = c->xl;
     const struct block *from = x->owner[n & (ABI_XL_SLOTS - 1)];
@@ -56,12 +61,12 @@ static const uint8_t *follow(struct cpu *c, uint32_t n)
     c->link_slot = slot_word(n);
     c->link_lip = c->rip;
     x->ring->n[XL_N_LINK]++;
-    struct block *to = jc_find(c, c->rip);
-    if (!to || to->xl_state != XL_BOUND || chain_poll(c))
-        return NULL;
-    xl_linked(c, to);
-    c->link_slot = NULL;
-    return to->xl_code;
+    struct block *to = at_hand(c);
+    if (to) {
+        xl_linked(c, to);
+        c->link_slot = NULL;
+    }
+    return to;
 }
 
 const struct op *xl_cold_start(struct cpu *c, struct block *b)
@@ -85,27 +90,35 @@ static const struct op *interpret_one(struct cpu *c, unsigned why)
 OP(op_xl_enter)
 {
     const struct block *b = (const struct block *)((uintptr_t)o - offsetof(struct block, ops));
-    uint64_t *n = c->xl->ring->n, rip = c->gpr[REG_BLOCK];
+    uint64_t *n = c->xl->ring->n;
     if (unlikely(c->ctx & 2)) /* special rights, CTX_AC and CTX_CHECK: windows say nothing about them */
         return b->first(c, o);
-    c->pgbase = rip & ~0xfffull;
-    jc_put(c, rip, b);
-    const uint8_t *code = b->xl_code;
+    c->rip = c->gpr[REG_BLOCK];
     do {
+        c->pgbase = c->rip & ~0xfffull;
+        jc_put(c, c->rip, b);
         n[XL_N_ENTER]++;
-        uint64_t how = xl_stub_enter(c, code);
+        uint64_t how = xl_stub_enter(c, b->xl_code);
         unsigned why = how >> 8 & 0xff;
-        code = NULL;
-        if ((how & 0xff) == HOW_LINK) {
-            code = follow(c, (uint32_t)(how >> 32));
-        } else if ((how & 0xff) == HOW_LEAVE) {
+        switch (how & 0xff) {
+        case HOW_LEAVE:
             n[XL_N_LEAVE + (why < ABI_XL_WHYS ? why : 0)]++;
             return interpret_one(c, why);
-        } else {
+        case HOW_LINK:
+            b = follow(c, (uint32_t)(how >> 32));
+            break;
+        case HOW_JUMP:
+            n[XL_N_JUMP]++;
+            b = at_hand(c);
+            break;
+        default:
             n[XL_N_POLL]++;
+            return NULL;
         }
-    } while (code);
-    return NULL;
+    } while (b && b->xl_state == XL_BOUND);
+    if (!b)
+        return NULL;
+    ENTER(b, c->rip);
 }
 
 uint64_t xl_miss(struct cpu *c, uint64_t va, uint32_t what)

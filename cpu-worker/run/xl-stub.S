@@ -13,6 +13,7 @@
 #define STATE_YMM   1216
 #define HOW_POLL 1
 #define HOW_LINK 2
+#define HOW_JUMP 3
 
     .section .note.GNU-stack, "", @progbits
     .section .rodata
@@ -51,7 +52,7 @@ host_mxcsr:
     .endm
 
 /* uint64_t xl_stub_enter(struct cpu *c, const uint8_t *code): how it came back. Low byte 0: LEAVE, reason in the
- * next byte; 1: POLL; 2: LINK, slot number in the high half. The guest's registers are then in the frame, and
+ * next byte; 1: POLL; 2: LINK, slot number in the high half; 3: JUMP. The guest's registers are then in the frame, and
  * its address in RIP but for LINK. */
     .globl xl_stub_enter
     .hidden xl_stub_enter
@@ -102,8 +103,8 @@ xl_stub_enter:
     mov %r15, GPR(15)
     .endm
 
-    .globl xl_stub_leave, xl_stub_poll, xl_stub_link
-    .hidden xl_stub_leave, xl_stub_poll, xl_stub_link
+    .globl xl_stub_leave, xl_stub_poll, xl_stub_link, xl_stub_jump
+    .hidden xl_stub_leave, xl_stub_poll, xl_stub_link, xl_stub_jump
     .balign 32
 xl_stub_leave: /* ecx = offset from pgbase, r10d = why */
     guest_save
@@ -120,6 +121,12 @@ xl_stub_poll: /* ecx = offset from pgbase */
     add PGBASE, %rcx
     mov %rcx, RIP
     mov $HOW_POLL, %eax
+    jmp back
+    .balign 32
+xl_stub_jump: /* r9 = the next address */
+    guest_save
+    mov %r9, RIP
+    mov $HOW_JUMP, %eax
     jmp back
     .balign 32
 xl_stub_link: /* ecx = slot */

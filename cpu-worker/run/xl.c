@@ -15,7 +15,6 @@
 #include "cpu-worker/run/run.h"
 #include "cpu-worker/run/team.h"
 #include "cpu-worker/run/xl-run.h"
-#include "ipc/fds.h"
 
 #define HEAT_LOOK 8u   /* entries after which the index is looked at: somebody may have had this code before */
 #define HEAT_ASK  24u  /* and after which a translation is asked for */
@@ -63,7 +62,7 @@ _Static_assert(BLOCK_OPS_MAX * 15 + 15 <= XL_BYTES_MAX, "a block fits a request"
 /* ---- set-up ---- */
 
 /* Only the code is executable, and all of it is read-only: the descriptor allows no more. */
-int xl_memory_map(struct xl_memory *m, int fd_cache, uint64_t size, int fd_rings, unsigned vcpus, int bell_fd)
+int xl_memory_map(struct xl_memory *m, int fd_cache, uint64_t size, int fd_rings, unsigned vcpus)
 {
     uint64_t rings = xl_rings_size(vcpus);
     int mode = fcntl(fd_cache, F_GETFL);
@@ -73,7 +72,7 @@ int xl_memory_map(struct xl_memory *m, int fd_cache, uint64_t size, int fd_rings
     void *ring = mmap(NULL, rings, PROT_READ | PROT_WRITE, MAP_SHARED, fd_rings, 0);
     if (cache == MAP_FAILED || ring == MAP_FAILED)
         return -errno;
-    *m = (struct xl_memory){cache, size, ring, bell_fd};
+    *m = (struct xl_memory){.cache = cache, .size = size, .ring = ring};
     for (unsigned i = 0; i < vcpus; i++)
         m->ring[i].away = 1;
     return 0;
@@ -106,7 +105,7 @@ static void frame_init(struct cpu *c)
 {
     static const uint8_t *const stub[] = {
         [ABI_XL_LEAVE] = xl_stub_leave, [ABI_XL_POLL] = xl_stub_poll, [ABI_XL_MISS] = xl_stub_miss,
-        [ABI_XL_SIMD] = xl_stub_simd, [ABI_XL_LINK] = xl_stub_link,
+        [ABI_XL_SIMD] = xl_stub_simd, [ABI_XL_LINK] = xl_stub_link, [ABI_XL_JUMP] = xl_stub_jump,
     };
     for (unsigned i = 0; i < sizeof(stub) / sizeof(stub[0]); i++)
         c->xl_stub[i] = (uintptr_t)stub[i];
@@ -127,6 +126,7 @@ int xl_attach(struct cpu *c, const struct xl_memory *m)
     if (x == MAP_FAILED)
         return -ENOMEM;
     x->mem = *m;
+    x->mem.heat_ask = m->heat_ask ? m->heat_ask : HEAT_ASK;
     x->ring = &m->ring[c->index];
     x->chunk = calloc((m->size >> XL_CHUNK_SHIFT) + 2, sizeof(*x->chunk));
     if (!x->chunk)
@@ -296,21 +296,22 @@ static void ask(struct cpu *c, const struct block *b)
     __atomic_store_n(&r->head, head + 1, __ATOMIC_SEQ_CST);
     r->n[XL_N_ASK]++;
     if (__atomic_load_n(&h->asleep, __ATOMIC_SEQ_CST))
-        ipc_eventfd_signal(x->mem.bell_fd);
+        x->mem.bell(x->mem.opaque);
 }
 
 /* In front of a block that has no translation: counts, asks, looks. */
 OP(op_xl_heat)
 {
     struct block *b = (struct block *)((uintptr_t)o - offsetof(struct block, ops));
-    unsigned heat = ++b->heat;
-    if (unlikely(heat == HEAT_LOOK || (heat >= HEAT_ASK && !(heat & 7)))) {
-        if (!b->settle && look(c, b))
-            return b->ops[0].fn(c, o);
-        if (!b->settle && (heat == HEAT_ASK || !(heat & (HEAT_AGAIN - 1))))
-            ask(c, b);
+    unsigned heat = ++b->heat, hot = c->xl->mem.heat_ask;
+    if (likely(heat != HEAT_LOOK && (heat < hot || heat & 7) && heat != hot) || b->settle)
+        return b->first(c, o);
+    bool known = look(c, b);
+    if (!known && (heat == hot || !(heat & (HEAT_AGAIN - 1)))) {
+        ask(c, b);
+        known = look(c, b);
     }
-    return b->first(c, o);
+    return known ? b->ops[0].fn(c, o) : b->first(c, o);
 }
 
 static bool may_translate(const struct cpu *c, const struct block *b)
@@ -332,6 +333,17 @@ void xl_unlink(struct cpu *c, struct block *b)
 {
     for (unsigned i = 0; i < b->xl_slots; i++)
         c->xl_slot[b->xl_slot + i] = (uintptr_t)xl_stub_link;
+}
+/* A block is found at one offset of any page: four places, for the bits of the page in the index. */
+void xl_kill(struct cpu *c, struct block *b)
+{
+    if (!b->xl_code)
+        return;
+    for (uint64_t page = 0; page < 4; page++) {
+        unsigned i = abi_xl_jc_index(page << 12 | (b->gpa & 0xfff));
+        if (c->xl_jc[i].tb == (uintptr_t)b->xl_code)
+            c->xl_jc[i].nlip = abi_xl_jc_empty(i);
+    }
 }
 void xl_page_drop(struct cpu *c, uint64_t va)
 {

@@ -17,7 +17,9 @@ struct xl_memory {
     const uint8_t *cache; /* the code cache: readable, its two halves of code executable */
     uint64_t size;
     struct xl_ring *ring; /* [vcpus] */
-    int bell_fd;
+    void (*bell)(void *opaque); /* wakes the translator; any vCPU's thread */
+    void *opaque;
+    unsigned heat_ask; /* entries after which a translation is asked for, 0: the usual number */
 };
 
 /* One vCPU's. */
@@ -40,7 +42,7 @@ enum xl_state {
 
 /* Maps the code cache and takes its layout. fd_cache read-only; rings shared with the translator, which only reads.
  * 0 or -errno. */
-int xl_memory_map(struct xl_memory *m, int fd_cache, uint64_t size, int fd_rings, unsigned vcpus, int bell_fd);
+int xl_memory_map(struct xl_memory *m, int fd_cache, uint64_t size, int fd_rings, unsigned vcpus);
 /* Gives a vCPU translations. Before it runs. 0, or -errno: it interprets. -ENOTSUP: the host's processor lacks what
  * translated code uses. */
 int xl_attach(struct cpu *c, const struct xl_memory *m);
@@ -52,6 +54,7 @@ void xl_boundary(struct cpu *c);
 
 void xl_block_new(struct cpu *c, struct block *b);   /* decoded: may become hot */
 void xl_unlink(struct cpu *c, struct block *b);      /* its translation's exits lead nowhere any more */
+void xl_kill(struct cpu *c, struct block *b);        /* nothing leads to its translation by the jump cache */
 void xl_page_drop(struct cpu *c, uint64_t va);       /* linear page: no indirect jumps to it by the jump cache */
 void xl_linked(struct cpu *c, struct block *to);     /* c->link_slot is a translation's: lead it to this block */
 bool xl_is_slot(const struct op *link_slot);
@@ -60,7 +63,7 @@ bool xl_is_slot(const struct op *link_slot);
 const struct op *xl_cold_start(struct cpu *c, struct block *b);
 /* xl-stub.S */
 uint64_t xl_stub_enter(struct cpu *c, const uint8_t *code);
-extern const uint8_t xl_stub_leave[], xl_stub_poll[], xl_stub_miss[], xl_stub_simd[], xl_stub_link[];
+extern const uint8_t xl_stub_leave[], xl_stub_poll[], xl_stub_miss[], xl_stub_simd[], xl_stub_link[], xl_stub_jump[];
 /* Called by the stubs. */
 uint64_t xl_miss(struct cpu *c, uint64_t va, uint32_t what);
 void xl_traps_init(const struct xl_memory *m);

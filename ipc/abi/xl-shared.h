@@ -15,7 +15,7 @@
 #define XL_VERSION    1u
 #define XL_VCPU_MAX   64u
 #define XL_BYTES_MAX  976u /* guest code of one block */
-#define XL_RING_SLOTS 64u  /* a power of two */
+#define XL_RING_SLOTS 256u  /* a power of two */
 
 /* ---- requests: one ring per vCPU, written by its thread alone ---- */
 
@@ -28,7 +28,7 @@ struct xl_ask {
 };
 /* What the vCPU counted: for info jit. */
 enum xl_count { XL_N_ENTER, XL_N_POLL, XL_N_LINK, XL_N_LINKED, XL_N_FILL, XL_N_FILL_NO, XL_N_TRAP, XL_N_BIND,
-                XL_N_NONE, XL_N_ASK, XL_N_FULL, XL_N_DROP, XL_N_LEAVE /* + abi_xl_why */, XL_N = 24 };
+                XL_N_NONE, XL_N_ASK, XL_N_FULL, XL_N_DROP, XL_N_JUMP, XL_N_LEAVE /* + abi_xl_why */, XL_N = 24 };
 struct xl_ring {
     uint32_t head;    /* atomic: asks written so far */
     uint32_t epoch;   /* atomic: what this vCPU has let go of: everything of earlier epochs */

@@ -27,6 +27,8 @@
  *   call gs:[stub SIMD]   load the guest's XMM, YMM and MXCSR, set simd_dead to 0; keeps everything but rcx.
  *   jmp gs:[slots + 8n]   ecx = n: to the translation the slot leads to. A slot that leads nowhere holds the
  *                         link stub: n says which exit of which translation it was (abi_xl_out.slot).
+ *   jmp gs:[stub JUMP]    r9 = linear address, canonical, the next to execute: an indirect or cross-page branch that
+ *                         is complete but for the jump, whose target is not in the jump cache.
  * A host fault inside a translation (#DE, #XM, #GP or #SS of an aligned operand or of an address that is not
  * canonical) happens at a host offset listed in the fault table: the worker's signal handler lets the thread
  * go on at the offset listed beside it, with all registers and flags as they were; the code there leaves.
@@ -76,7 +78,7 @@ static inline uint64_t abi_xl_jc_empty(unsigned index)
     return -(uint64_t)((index + 1) << 2);
 }
 
-enum abi_xl_stub { ABI_XL_LEAVE, ABI_XL_POLL, ABI_XL_MISS, ABI_XL_SIMD, ABI_XL_LINK, ABI_XL_STUBS = 16 };
+enum abi_xl_stub { ABI_XL_LEAVE, ABI_XL_POLL, ABI_XL_MISS, ABI_XL_SIMD, ABI_XL_LINK, ABI_XL_JUMP, ABI_XL_STUBS = 16 };
 
 /* Why LEAVE was taken: for counters. */
 enum abi_xl_why {

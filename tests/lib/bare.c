@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include "tests/lib/xl-engine.h"
 
 static uint64_t tsc_hz, tsc0, ns0;
 
@@ -103,6 +104,8 @@ int bare_init(struct bare *b, uint64_t ram_size)
     b->cs = chipset_init(b->page, &host);
     chipset_reset(b->cs);
     int err = cpu_init(b->cpu, 0, b->page, &b->mem, b->cs, b->cp);
+    if (!err)
+        xl_engine_attach(b->cpu);
     b->team = b->cpu->team;
     return err;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include "tests/lib/xl-engine.h"
 
 struct bare smp_bare;
 struct cpu *smp_cpu[SMP_MAX];
@@ -71,6 +72,7 @@ void smp_init(unsigned n)
         if (c == MAP_FAILED ||
             cpu_init_member(c, i, smp_bare.page, &mem[i], smp_bare.cs, team))
             exit(1);
+        xl_engine_attach(c);
         smp_cpu[i] = c;
     }
 }

@@ -20,8 +20,8 @@ int main(void)
         return 1;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", rw);
     int ro = open(path, O_RDONLY | O_CLOEXEC);
-    ok(xl_memory_map(&m, rw, SIZE, rings, 2, -1) == -EACCES, "a descriptor that allows writing is refused");
-    ok(xl_memory_map(&m, ro, SIZE, rings, 2, -1) == 0, "a read-only one is mapped");
+    ok(xl_memory_map(&m, rw, SIZE, rings, 2) == -EACCES, "a descriptor that allows writing is refused");
+    ok(xl_memory_map(&m, ro, SIZE, rings, 2) == 0, "a read-only one is mapped");
     void *cache = (void *)(uintptr_t)m.cache;
     ok(mprotect(cache, 4096, PROT_READ | PROT_WRITE) < 0 && errno == EACCES, "which cannot be protected writable");
     ok(mprotect(cache, SIZE, PROT_WRITE | PROT_EXEC) < 0 && errno == EACCES, "nor writable and executable");
