@@ -69,7 +69,7 @@ void gen_cold(struct gen *t, enum cold_kind kind, uint32_t from, uint32_t word)
 }
 bool gen_flags_free(const struct gen *t)
 {
-    return t->at < t->n && t->plan.recipe[t->at] >= 0;
+    return t->at < t->n && t->plan.recipe[t->at] != PLAN_EXACT;
 }
 
 /* rcx = address; then it has to be inside the window. Flags may be clobbered. */
@@ -177,11 +177,10 @@ void gen_fault_here(struct gen *t)
 /* The way out before an instruction, with the flags it has to have. */
 static uint32_t pad_of(struct gen *t, unsigned insn, enum abi_xl_why why)
 {
-    uint32_t *pad = &t->pad[0][insn];
+    uint32_t *pad = &t->pad[insn];
     if (!*pad) {
         *pad = t->e.n;
-        if (t->plan.recipe[insn] >= 0)
-            gen_recipe(t, &t->g[t->plan.recipe[insn]]);
+        gen_flags_make(t, insn);
         gen_leave_at(t, t->g[insn].off, why);
     }
     return *pad;
@@ -238,10 +237,10 @@ static void miss_emit(struct gen *t, const struct cold *c)
     emit_here8(e, again);
     emit_to(e, emit_jmp(e), c->retry);
     if (c->to_twin) {
-        emit_to(e, out, t->start[1][c->insn]);
+        emit_to(e, out, t->twin_entry[c->insn]);
         return;
     }
-    uint32_t pad = t->pad[0][c->insn] ? t->pad[0][c->insn] : e->n;
+    uint32_t pad = t->pad[c->insn] ? t->pad[c->insn] : e->n;
     emit_to(e, out, pad);
     pad_of(t, c->insn, ABI_XL_WHY_MEMORY);
 }
@@ -251,8 +250,7 @@ static void cold_emit(struct gen *t, const struct cold *c)
     switch (c->kind) {
     case COLD_POLL:
         emit_here(e, c->from);
-        if (c->insn < t->n && t->plan.recipe[c->insn] >= 0)
-            gen_recipe(t, &t->g[t->plan.recipe[c->insn]]);
+        gen_flags_make(t, c->insn);
         emit_imm32(e, H_RCX, c->off);
         emit_jmp_rm(e, GS_STUB(ABI_XL_POLL));
         break;
@@ -262,8 +260,8 @@ static void cold_emit(struct gen *t, const struct cold *c)
         break;
     case COLD_OUT:
         emit_here(e, c->from);
-        if (t->pad[0][c->insn])
-            emit_to(e, emit_jmp(e), t->pad[0][c->insn]);
+        if (t->pad[c->insn])
+            emit_to(e, emit_jmp(e), t->pad[c->insn]);
         else
             pad_of(t, c->insn, (enum abi_xl_why)c->word);
         break;

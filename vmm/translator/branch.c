@@ -87,7 +87,7 @@ void gen_go(struct gen *t, int64_t target)
     struct emit *e = &t->e;
     int k = local(t, target);
     if (k >= 0) {
-        emit_to(e, emit_jmp(e), t->start[0][k]);
+        emit_to(e, emit_jmp(e), t->start[k]);
         return;
     }
     if (!in_page(target)) {
@@ -117,7 +117,7 @@ static bool conditional(struct gen *t, const struct ginsn *g, int64_t next, int6
     int k = local(t, target);
     gen_go(t, next);
     if (k >= 0) {
-        emit_to(&t->e, taken, t->start[0][k]);
+        emit_to(&t->e, taken, t->start[k]);
         return true;
     }
     emit_here(&t->e, taken);

@@ -41,8 +41,9 @@ struct gen {
     bool twin;               /* the twin is being emitted: the same block with every access checked by itself */
     bool twin_wanted;
     int poll_at;             /* the block polls before this instruction; -1: before its branch, if that needs it */
-    uint32_t start[2][ABI_XL_INSN_MAX]; /* host offsets of instructions already emitted; [1]: of the twin */
-    uint32_t pad[2][ABI_XL_INSN_MAX];   /* host offset of the instruction's way out, 0 if not emitted yet */
+    uint32_t start[ABI_XL_INSN_MAX]; /* host offsets of instructions already emitted */
+    uint32_t twin_entry[ABI_XL_INSN_MAX]; /* of the twin, behind what saves flags */
+    uint32_t pad[ABI_XL_INSN_MAX];   /* host offset of the instruction's way out, 0 if not emitted yet */
     uint32_t refill[2];      /* host offsets of the block's own routines for loads and stores, 0 */
     struct cold cold[COLD_MAX];
     unsigned colds;
@@ -84,7 +85,8 @@ void gen_poll(struct gen *t);                 /* leave before the current instru
 void gen_leave_at(struct gen *t, int64_t off, enum abi_xl_why why);
 /* recipe.c: flags that the instruction left, made again from what is left of its operands */
 bool gen_recipe_ok(const struct ginsn *g, uint16_t written); /* registers written since */
-void gen_recipe(struct gen *t, const struct ginsn *g);
+void gen_flags_make(struct gen *t, unsigned insn); /* as they have to be before it */
+void gen_flags_save(struct gen *t);
 bool gen_string_from(const struct ginsn *g);
 bool gen_string_to(const struct ginsn *g);
 /* classify.c */

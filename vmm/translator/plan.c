@@ -189,22 +189,39 @@ static bool sets_all(const struct ginsn *g)
 {
     return g->fl_write == ARITH_FLAGS;
 }
-/* q sets all flags without reading any, and so did the last writer p before it: what lies between may clobber. */
+static unsigned checks_in(const struct plan *p, unsigned from, unsigned to)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < p->n; i++)
+        n += p->a[i].group == i && p->a[i].insn >= from && p->a[i].insn <= to;
+    return n;
+}
+/* q sets all flags without reading any. Back to the writer before it, the last reader or a loop's entry, nobody
+ * looks at flags but a way out. */
 static void window_of(struct plan *p, const struct ginsn *g, unsigned q, int loop)
 {
-    int k = (int)q - 1;
+    unsigned start = q;
+    bool open = true, entered = false;
     uint16_t writes = 0;
+    int k = (int)q - 1;
     if (!sets_all(&g[q]) || g[q].fl_read)
         return;
-    for (; k >= 0 && !g[k].fl_any; k--) {
-        if (g[k].fl_read || k + 1 == loop)
-            return;
+    for (; k >= -1; k--) {
+        entered |= k + 1 == loop;
+        open &= k + 1 != loop;
+        if (k < 0 || g[k].fl_any)
+            break;
+        open &= !g[k].fl_read;
+        if (open)
+            start = (unsigned)k;
         writes |= g[k].writes;
     }
-    if (k < 0 || k + 1 == loop || !sets_all(&g[k]) || !gen_recipe_ok(&g[k], writes))
+    bool again = k >= 0 && !entered && sets_all(&g[k]) && gen_recipe_ok(&g[k], writes);
+    if (!again && checks_in(p, start, q) < PLAN_SAVE_CHECKS)
         return;
-    for (unsigned j = (unsigned)k + 1; j <= q; j++)
-        p->recipe[j] = (int8_t)k;
+    p->save[start] = !again;
+    for (unsigned j = start; j <= q; j++)
+        p->recipe[j] = again ? (int8_t)k : PLAN_SAVED;
 }
 
 void plan_make(struct plan *p, const struct ginsn *g, unsigned n, int loop, uint32_t seed, bool user)
@@ -212,15 +229,17 @@ void plan_make(struct plan *p, const struct ginsn *g, unsigned n, int loop, uint
     struct walk w = {.next = 0};
     all_new(&w);
     p->n = 0;
-    memset(p->recipe, -1, sizeof(p->recipe));
+    memset(p->recipe, PLAN_EXACT, sizeof(p->recipe));
+    memset(p->save, 0, sizeof(p->save));
     for (unsigned k = 0; k < n; k++) {
         if ((int)k == loop)
             all_new(&w);
         accesses_of(p, &w, k, &g[k]);
         step(&w, &g[k]);
-        window_of(p, g, k, loop);
     }
     groups_make(p, seed, user);
+    for (unsigned k = 0; k < n; k++)
+        window_of(p, g, k, loop);
 }
 struct access *plan_find(struct plan *p, unsigned insn, unsigned sub)
 {

@@ -27,8 +27,14 @@ struct access {
 struct plan {
     struct access a[ACCESS_MAX];
     unsigned n;
-    int8_t recipe[ABI_XL_INSN_MAX]; /* instruction whose flags a way out before this one makes again, or -1 */
+    /* How a way out before this instruction gets the flags: PLAN_EXACT: they are there, and checks must keep them.
+     * PLAN_SAVED: from the frame. Else: by repeating the instruction of that number. */
+    int8_t recipe[ABI_XL_INSN_MAX];
+    bool save[ABI_XL_INSN_MAX]; /* the flags are put into the frame before this instruction */
 };
+#define PLAN_EXACT (-1)
+#define PLAN_SAVED (-2)
+#define PLAN_SAVE_CHECKS 2u /* so many checks are worth saving the flags */
 
 /* `loop`: instruction a branch at the end goes back to, or -1. `seed` and `user` choose windows. */
 void plan_make(struct plan *p, const struct ginsn *g, unsigned n, int loop, uint32_t seed, bool user);

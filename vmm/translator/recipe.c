@@ -71,7 +71,7 @@ static void operate(struct gen *t, const struct ginsn *g, unsigned op, unsigned 
         emit_op(&t->e, &o, (unsigned)s, rm_reg(d));
     }
 }
-void gen_recipe(struct gen *t, const struct ginsn *g)
+static void gen_recipe(struct gen *t, const struct ginsn *g)
 {
     struct operands o = {0};
     enum recipe k = kind(g);
@@ -100,4 +100,28 @@ void gen_recipe(struct gen *t, const struct ginsn *g)
         emit_op(&t->e, &neg, 3, rm_reg(H_RCX));
         break;
     }
+}
+
+/* ---- flags in the frame ---- */
+
+void gen_flags_save(struct gen *t)
+{
+    static const uint8_t lahf_seto[] = {0x9f, 0x0f, 0x90, 0xc0};
+    emit_mov(&t->e, H_RCX, H_RAX);
+    emit_bytes(&t->e, lahf_seto, sizeof(lahf_seto));
+    emit_op(&t->e, &(struct enc){.op = 0x89}, H_RAX, GS(scratch[4]));
+    emit_mov(&t->e, H_RAX, H_RCX);
+}
+void gen_flags_make(struct gen *t, unsigned insn)
+{
+    static const uint8_t add_sahf[] = {0x04, 0x7f, 0x9e}; /* ADD sets OF where SETO said so */
+    int recipe = insn < t->n ? t->plan.recipe[insn] : PLAN_EXACT;
+    if (recipe >= 0)
+        gen_recipe(t, &t->g[recipe]);
+    if (recipe != PLAN_SAVED)
+        return;
+    emit_mov(&t->e, H_RCX, H_RAX);
+    emit_load32(&t->e, H_RAX, GS(scratch[4]));
+    emit_bytes(&t->e, add_sahf, sizeof(add_sahf));
+    emit_mov(&t->e, H_RAX, H_RCX);
 }

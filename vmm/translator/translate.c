@@ -86,11 +86,16 @@ static void emit_block(struct gen *t)
     uint32_t end = t->in->page_off;
     for (t->at = 0; t->at < t->n; t->at++) {
         const struct ginsn *g = &t->g[t->at];
-        t->start[t->twin][t->at] = t->e.n;
+        if (!t->twin)
+            t->start[t->at] = t->e.n;
         t->here = g->off;
         k = gen_classify(g);
+        if (t->plan.save[t->at])
+            gen_flags_save(t);
         if ((int)t->at == t->poll_at)
             gen_poll(t);
+        if (t->twin)
+            t->twin_entry[t->at] = t->e.n;
         if (!try_one(t, g, k)) {
             k = K_NONE;
             break;
@@ -120,7 +125,7 @@ static int poll_place(const struct gen *t)
     if (gen_classify(last) != K_BRANCH || !gen_branch_polls(last))
         return -1;
     for (int k = (int)t->n - 1; k >= 0 && k >= loop; k--)
-        if (t->plan.recipe[k] >= 0)
+        if (t->plan.recipe[k] != PLAN_EXACT)
             return k;
     return -1;
 }
