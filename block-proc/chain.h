@@ -14,7 +14,7 @@ struct chain_link {
     const char *name;   /* for messages */
 };
 /* Opens all of them, the top one with `top`, the others read-only. NULL after logging why. */
-struct img *blk_chain_open(const struct chain_link *links, unsigned n, const struct img_options *top,
+struct img *blk_chain_open(const struct chain_link *links, unsigned n, const struct img_options *top, bool snapshot,
                            struct img_io *io);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "block-proc/chain.h"
 #include "block-proc/inspect.h"
+#include "block-proc/options.h"
 #include "block-proc/virtio-blk.h"
 #include "ipc/imagelock.h"
 
@@ -29,39 +30,13 @@ static void crash_if_due(unsigned point)
     __builtin_trap();
 }
 
-static int cache_parse(const char *s, enum blk_cache *cache)
+static void crash_read(const Ctl__BlockConfig *c)
 {
-    static const char *const names[] = {"writeback", "writethrough", "none", "directsync",
-                                        "unsafe"};
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (!strcmp(s, names[i])) {
-            *cache = (enum blk_cache)i;
-            return 0;
-        }
-    log_error("unknown cache mode %s", s);
-    return -EINVAL;
-}
-
-static int options_read(const Ctl__BlockConfig *c, struct blk_options *o)
-{
-    memset(o, 0, sizeof(*o));
-    o->readonly = c->has_readonly && c->readonly;
-    o->discard = c->has_discard && c->discard;
-    o->queues = c->has_queues && c->queues ? c->queues : 1;
-    if (o->queues > VU_QUEUES_MAX) {
-        log_error("%u queues wanted, at most %u are possible", o->queues, VU_QUEUES_MAX);
-        return -EINVAL;
-    }
-    if (c->serial) {
-        size_t n = strnlen(c->serial, VBLK_ID_BYTES);
-        memcpy(o->serial, c->serial, n);
-    }
-    if (c->has_crash_at && c->crash_at) {
-        crash_point = c->crash_at & 0xff;
-        crash_skip = c->crash_at >> 8;
-        vq_crash_hook = crash_if_due;
-    }
-    return c->cache ? cache_parse(c->cache, &o->cache) : 0;
+    if (!c->has_crash_at || !c->crash_at)
+        return;
+    crash_point = c->crash_at & 0xff;
+    crash_skip = c->crash_at >> 8;
+    vq_crash_hook = crash_if_due;
 }
 
 /* The successor's first I/O must come after the predecessor's last. A read-only image has nothing to
@@ -117,7 +92,7 @@ static int images_open(const Ctl__Boot *boot, const int *fds, unsigned nfds,
         if (n < c->n_format && c->format[n][0])
             links[n].format = c->format[n];
     }
-    the_block.img = blk_chain_open(links, n, &top, &the_block.io);
+    the_block.img = blk_chain_open(links, n, &top, opt->snapshot, &the_block.io);
     return the_block.img ? 0 : -EINVAL;
 }
 
@@ -157,12 +132,19 @@ static int setup(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsig
         log_error("BOOT brings no image, no socket or no configuration");
         return -EINVAL;
     }
-    int r = options_read(boot->block, &opt);
+    crash_read(boot->block);
+    int r = blk_options_read(boot->block, &opt);
     if (r == 0)
         r = fence(p, image, boot->block->name, opt.readonly);
     if (r == 0)
         r = img_io_init(&the_block.io, NULL);
     return r < 0 ? r : device_start(p, boot, fds, nfds, &opt);
+}
+
+static int message(struct devproc *p, enum ctl_msg type, ProtobufCMessage *msg)
+{
+    (void)p;
+    return type == CTL_BLOCK_CONTROL ? blk_control(&the_block, (const Ctl__BlockControl *)msg) : -EPROTO;
 }
 
 static void end(struct devproc *p)
@@ -176,6 +158,7 @@ static const struct devproc_ops ops = {
     .role = "block",
     .sbx = SBX_BLOCK,
     .setup = setup,
+    .message = message,
     .shutdown = end,
 };
 

@@ -181,6 +181,18 @@ static void in_kernel(void *opaque, bool inside)
     vq_suspect(req->vq, req->elem.head, !inside);
 }
 
+/* Guest memory may change meanwhile: what is written then is zeros or what it holds later, as with any race. */
+static bool all_zero(const struct blk_req *req)
+{
+    for (unsigned i = 0; i < req->ndata; i++) {
+        const uint8_t *p = req->data[i].iov_base;
+        size_t n = req->data[i].iov_len;
+        if (n && (*p || memcmp(p, p + 1, n - 1)))
+            return false;
+    }
+    return req->len != 0;
+}
+
 void blk_req_run(struct blk_req *req, struct img *img, struct img_io *io)
 {
     struct img_buf data = {req->data, req->ndata, 0, req->len};
@@ -191,9 +203,12 @@ void blk_req_run(struct blk_req *req, struct img *img, struct img_io *io)
     switch (req->type) {
     case VBLK_IN:
         req->err = img_readv(img, &data, off, io);
+        if (req->err == 0 && req->copy_on_read) /* the guest has its data; a copy that fails is tried again next time */
+            (void)img_copy_up(img, off, req->len, io);
         break;
     case VBLK_OUT:
-        req->err = img_writev(img, &data, off, io);
+        req->err = req->detect && all_zero(req) ? img_zero(img, off, req->len, req->detect_unmap && req->discard, io)
+                                                : img_writev(img, &data, off, io);
         break;
     case VBLK_DISCARD:
     case VBLK_WRITE_ZEROES:

@@ -26,6 +26,8 @@ struct blk_req {
     struct vblk_segment seg[BLK_SEGMENTS_MAX]; /* private copy */
     bool sync;            /* fdatasync before completion */
     bool discard;         /* storage may be given back */
+    bool detect, detect_unmap; /* zeros are written as zeros, and may be given back */
+    bool copy_on_read;
     int err;              /* result: 0 or -errno */
     struct vq_elem elem;
 };

@@ -30,6 +30,16 @@ static uint64_t features_offered(const struct blk *b)
     return f;
 }
 
+/* log2 of logical blocks in a physical one. */
+static uint8_t physical_exponent(const struct blk *b)
+{
+    uint32_t physical = b->opt.physical ? b->opt.physical : b->img->file->align == 4096 ? 4096 : b->opt.logical;
+    uint8_t e = 0;
+    while (b->opt.logical << e < physical)
+        e++;
+    return e;
+}
+
 static int config_get(void *opaque, uint32_t off, uint32_t size, uint8_t *out)
 {
     struct blk *b = opaque;
@@ -38,8 +48,8 @@ static int config_get(void *opaque, uint32_t off, uint32_t size, uint8_t *out)
     struct vblk_config c = {
         .capacity = b->img->size / VBLK_SECTOR,
         .seg_max = BLK_SEG_MAX,
-        .blk_size = VBLK_SECTOR,
-        .physical_block_exp = b->img->file->align == 4096 ? 3 : 0,
+        .blk_size = b->opt.logical,
+        .physical_block_exp = physical_exponent(b),
         .min_io_size = 1,
         .writeback = b->writeback,
         .num_queues = (uint16_t)b->opt.queues,
@@ -120,13 +130,16 @@ static void complete(struct blk *b, struct blk_req *req, uint8_t status)
     b->free = req;
 }
 
-static void error_report(struct blk *b, const struct blk_req *req, const char *reason)
+/* action: what the guest or the machine sees of it. The first "stop" is always told: the vmm acts on it. */
+static void error_report(struct blk *b, const struct blk_req *req, const char *action, const char *reason)
 {
-    if (!ipc_ratelimit_ok(&b->event_rl, 10, 10))
+    bool stop = !strcmp(action, "stop") && !b->stopped;
+    b->stopped = b->stopped || stop;
+    if (!ipc_ratelimit_ok(&b->event_rl, 10, 10) && !stop)
         return;
     log_error("%s at sector %" PRIu64 ": %s", blk_req_name(req), req->sector, reason);
-    devproc_event(b->proc, "BLOCK_IO_ERROR", "operation=%s sector=%" PRIu64 " reason=%s",
-                  blk_req_name(req), req->sector, reason);
+    devproc_event(b->proc, "BLOCK_IO_ERROR", "operation=%s sector=%" PRIu64 " action=%s reason=%s",
+                  blk_req_name(req), req->sector, action, reason);
 }
 
 /* One popped request: answered at once, or on its way to an I/O thread. True: answered. */
@@ -142,7 +155,7 @@ static bool dispatch(struct blk *b, struct blk_req *req)
     bool direct = status != VBLK_S_OK || req->type == VBLK_GET_ID ||
                   (req->type == VBLK_FLUSH && !sync_wanted(b, req->type));
     if (req->elem.poisoned) {
-        error_report(b, req, "the request killed this process twice");
+        error_report(b, req, "report", "the request killed this process twice");
         status = VBLK_S_IOERR;
         direct = true;
     }
@@ -152,9 +165,12 @@ static bool dispatch(struct blk *b, struct blk_req *req)
     }
     req->sync = sync_wanted(b, req->type);
     req->discard = b->opt.discard;
+    req->detect = b->opt.detect != DETECT_OFF;
+    req->detect_unmap = b->opt.detect == DETECT_UNMAP;
+    req->copy_on_read = b->opt.copy_on_read;
     b->outstanding[vq_index(req->vq)]++;
     vq_suspect(req->vq, req->elem.head, false); /* waiting harms nobody */
-    blk_pool_submit(&b->pool, req);
+    gate_submit(&b->gate, req);
     return false;
 }
 
@@ -185,10 +201,14 @@ static void process(void *opaque, struct vq *vq)
 
 static void finish(struct blk *b, struct blk_req *req)
 {
+    static const char *const actions[] = {"report", "ignore", "stop"};
     uint8_t status = VBLK_S_OK;
     if (req->err < 0) {
-        error_report(b, req, strerror(-req->err));
-        status = VBLK_S_IOERR;
+        enum gate_policy p = gate_failed(&b->gate, req);
+        error_report(b, req, actions[p], strerror(-req->err));
+        if (p == GATE_STOP)
+            return; /* it waits for `cont` */
+        status = p == GATE_IGNORE ? VBLK_S_OK : VBLK_S_IOERR;
     }
     b->outstanding[vq_index(req->vq)]--;
     complete(b, req, status);
@@ -230,6 +250,13 @@ static void queue_stop(void *opaque, struct vq *vq)
     for (;;) {
         while (vq_resubmits_pending(vq) && !vq_broken(vq) && take_one(b, vq, &answered) == 1)
             ;
+        struct blk_req *parked = gate_drain(&b->gate, vq);
+        if (parked) { /* nobody will ask for it again */
+            b->outstanding[vq_index(vq)]--;
+            complete(b, parked, VBLK_S_IOERR);
+            answered = true;
+            continue;
+        }
         if (b->outstanding[vq_index(vq)] == 0)
             break;
         collect(b, true);
@@ -268,12 +295,53 @@ int blk_init(struct blk *b, struct devproc *p, int sock, const struct blk_option
     b->be = backend_memory();
     if (!b->be)
         return -ENOMEM;
-    int r = blk_pool_start(&b->pool, b->img);
+    b->gate.werror = opt->werror;
+    b->gate.rerror = opt->rerror;
+    int r = opt->n_throttle ? throttle_set(&b->gate.throttle, opt->throttle, opt->n_throttle) : 0;
+    if (r < 0)
+        log_error("the rate limits contradict each other");
+    if (r == 0)
+        r = blk_pool_start(&b->pool, b->img);
+    if (r == 0)
+        r = gate_init(&b->gate, &p->loop, &b->pool);
     if (r == 0)
         r = ipc_loop_add(&p->loop, b->pool.done_fd, EPOLLIN, on_done, b);
     if (r == 0)
         r = vu_backend_init(b->be, &p->loop, sock, &b->ops, b);
     return r;
+}
+
+/* #syscalls:block ftruncate */
+static int resize(struct blk *b, uint64_t size)
+{
+    if (size % VBLK_SECTOR || size == 0)
+        return -EINVAL;
+    if (b->opt.readonly)
+        return -EROFS;
+    int r = size == b->img->size ? 0 : img_resize(b->img, size, &b->io);
+    if (r < 0) {
+        log_error("cannot make the disk %" PRIu64 " bytes long: %s", size, strerror(-r));
+        devproc_event(b->proc, "BLOCK_RESIZE_FAILED", "size=%" PRIu64 " reason=%s", size, strerror(-r));
+        return 0; /* the user's business, not a broken channel */
+    }
+    vu_backend_config_changed(b->be);
+    return 0;
+}
+
+int blk_control(struct blk *b, const Ctl__BlockControl *m)
+{
+    switch (m->kind) {
+    case CTL__BLOCK_CONTROL__KIND__RETRY:
+        b->stopped = false;
+        gate_retry(&b->gate);
+        return 0;
+    case CTL__BLOCK_CONTROL__KIND__RESIZE:
+        return resize(b, m->size);
+    case CTL__BLOCK_CONTROL__KIND__THROTTLE:
+        return gate_limit(&b->gate, m->throttle, m->n_throttle);
+    default:
+        return -EPROTO;
+    }
 }
 
 void blk_fini(struct blk *b)

@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_BLOCK_PROC_VIRTIO_BLK_H
 #define BULKHEAD_BLOCK_PROC_VIRTIO_BLK_H
 
+#include "block-proc/gate.h"
 #include "block-proc/pool.h"
 #include "device-procs/runtime/devproc.h"
 #include "vhost-user/vu-backend.h"
@@ -28,8 +29,17 @@ _Static_assert(sizeof(struct blk_state) == 16, "state layout");
 
 enum blk_cache { BLK_WRITEBACK, BLK_WRITETHROUGH, BLK_NONE, BLK_DIRECTSYNC, BLK_UNSAFE };
 
+enum blk_detect { DETECT_OFF, DETECT_ON, DETECT_UNMAP };
+
 struct blk_options {
     bool readonly, discard;
+    bool snapshot;      /* the top image is an empty file: what is written goes there and is forgotten */
+    bool copy_on_read;  /* what is read from a backing file is kept in the image */
+    enum blk_detect detect; /* writes of zeros */
+    enum gate_policy werror, rerror;
+    uint32_t logical, physical; /* block sizes; physical 0 = what the file is aligned to */
+    uint64_t throttle[THROTTLE_VALUES];
+    size_t n_throttle;
     enum blk_cache cache;
     unsigned queues;
     char serial[VBLK_ID_BYTES + 1];
@@ -46,6 +56,8 @@ struct blk {
     struct img *img;
     struct img_io io; /* of the loop thread: opening and closing */
     struct blk_pool pool;
+    struct blk_gate gate;
+    bool stopped; /* the vmm was told that a request is parked */
     struct blk_req *free;
     struct blk_req req[BLK_REQS];
     unsigned outstanding[VU_QUEUES_MAX]; /* requests in the I/O threads, per queue */
@@ -55,6 +67,8 @@ struct blk {
 /* Everything but the image (img is open). sock becomes the device's. 0 or -errno. */
 int blk_init(struct blk *b, struct devproc *p, int sock, const struct blk_options *opt,
              struct blk_state *state);
+/* Orders of the vmm while the device runs. 0 or -errno. */
+int blk_control(struct blk *b, const Ctl__BlockControl *m);
 /* Completes what is in flight and makes it durable. */
 void blk_fini(struct blk *b);
 

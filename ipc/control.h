@@ -39,6 +39,7 @@ enum ctl_dir { CTL_TO_CHILD = 1, CTL_TO_VMM = 2 };
     M(14, INFO_REQUEST, info_request, 4, 256,   0,   CTL_TO_CHILD, CTL_ST_RUNNING)                 \
     M(15, INFO_REPLY,   info_reply,   4, 32768, 0,   CTL_TO_VMM,   CTL_ST_RUNNING)                 \
     M(16, NET_FORWARD,  net_forward,  4, 512,   0,   CTL_TO_CHILD, CTL_ST_RUNNING)                 \
+    M(17, BLOCK_CONTROL, block_control, 2, 256, 0,  CTL_TO_CHILD, CTL_ST_RUNNING)                 \
     M(20, SCREENDUMP,   screendump,   4, 16,    1,   CTL_TO_CHILD, CTL_ST_RUNNING)                 \
     M(21, SCREENDUMP_DONE, screendump_done, 4, 16, 0, CTL_TO_VMM,  CTL_ST_RUNNING)
 

@@ -17,6 +17,7 @@ static struct {
     struct supervisor *sup;
     struct ipc_timer
         deferred;     /* guest power events, handled outside the worker's message handler */
+    bool io_error;    /* a drive waits for the user */
     unsigned pending; /* bit n: Ctl__WorkerEvent__Kind n arrived */
     bool launched, ending, revive_run;
     bool exit_asked; /* isa-debug-exit was written */
@@ -32,7 +33,7 @@ struct supervisor *lifecycle_supervisor(void)
 const char *vm_run_state_name(enum vm_run_state s)
 {
     static const char *const names[] = {"prelaunch", "running", "paused", "shutdown",
-                                        "internal-error"};
+                                        "internal-error", "io-error"};
 
     return (unsigned)s < sizeof(names) / sizeof(names[0]) ? names[s] : "?";
 }
@@ -117,6 +118,7 @@ int vm_stop(struct vm *vm)
 
 static int run_worker(struct vm *vm)
 {
+    vm_block_retry(vm);
     int r = worker_command(vm, lc.sup, CTL_WORKER_RUN);
 
     if (r < 0)
@@ -270,6 +272,9 @@ static void run_deferred(void *opaque)
     lc.pending = 0;
     if (lc.ending || !lc.launched)
         return;
+    if (lc.io_error && vm->state == VM_RUNNING)
+        (void)pause_worker(vm, VM_IO_ERROR);
+    lc.io_error = false;
     if (lc.exit_asked)
         lifecycle_end(vm, lc.exit_status, true, "guest-shutdown");
     else if (p & (1u << CTL__WORKER_EVENT__KIND__INTERNAL_ERROR))
@@ -281,6 +286,13 @@ static void run_deferred(void *opaque)
         guest_reset(vm);
     else if (p & (1u << CTL__WORKER_EVENT__KIND__SLEEP))
         log_warn("the guest asked for a sleep state, which this machine does not have");
+}
+
+static void on_io_error(struct vm *vm)
+{
+    (void)vm;
+    lc.io_error = true;
+    ipc_timer_set(&lc.deferred, ipc_now_ns());
 }
 
 static void on_worker_event(struct vm *vm, int kind)
@@ -360,6 +372,7 @@ const struct sup_hooks lifecycle_hooks = {
     .worker_ready = on_worker_ready,
     .worker_ack = on_worker_ack,
     .worker_event = on_worker_event,
+    .io_error = on_io_error,
     .screendump_done = screendump_answered,
     .all_stopped = on_all_stopped,
     .spawner_gone = on_spawner_gone,

@@ -26,6 +26,9 @@ struct supervisor *lifecycle_supervisor(void);
 int worker_command(struct vm *vm, struct supervisor *sup, enum ctl_msg type);
 void worker_acknowledged(uint32_t seq);
 
+/* vm-operations.c: drives that hold requests back after an error try them again. */
+void vm_block_retry(struct vm *vm);
+
 /* screendump.c: ui-proc has drawn the picture with this number. */
 void screendump_answered(uint32_t seq, uint32_t error);
 

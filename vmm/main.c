@@ -54,7 +54,7 @@ static int lock_images(void)
         int r;
         if (d->share_rw || d->fd < 0)
             continue;
-        r = ipc_image_lock(d->fd, !d->readonly);
+        r = d->snapshot ? ipc_image_lock(d->backing_fd[0], false) : ipc_image_lock(d->fd, !d->readonly);
         if (r == -EAGAIN) {
             log_error("%s is in use by another process", d->file);
             return -1;

@@ -14,7 +14,7 @@
 #include "ipc/loop.h"
 #include "vmm/config/plan.h"
 
-enum vm_run_state { VM_PRELAUNCH, VM_RUNNING, VM_PAUSED, VM_SHUTDOWN, VM_INTERNAL_ERROR };
+enum vm_run_state { VM_PRELAUNCH, VM_RUNNING, VM_PAUSED, VM_SHUTDOWN, VM_INTERNAL_ERROR, VM_IO_ERROR };
 const char *vm_run_state_name(enum vm_run_state s); /* QEMU's names: "prelaunch", "running", ... */
 
 enum child_state { CHILD_ABSENT, CHILD_SPAWNING, CHILD_HANDSHAKE, CHILD_RUNNING, CHILD_STOPPING,
@@ -75,6 +75,9 @@ void vm_guest_exit(struct vm *vm, uint32_t value);
 void vm_quit(struct vm *vm);            /* end the process tree; exit status 0 */
 unsigned vm_children(struct vm *vm, struct child_info *out, unsigned max);
 int vm_device_restart(struct vm *vm, const char *id); /* kill and bring back a device process */
+/* Drives, by id or by the guest device's id. The process carries it out later; what it cannot do is an event. */
+int vm_block_resize(struct vm *vm, const char *id, uint64_t size);
+int vm_block_throttle(struct vm *vm, const char *id, const uint64_t v[PLAN_THROTTLE]);
 int vm_screendump(struct vm *vm, const char *path, bool png); /* the screen into a picture file */
 int vm_fail(int e, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* sets the message */
 /* Networks of a running machine (netdev.c). `card` is the card's id or its netdev's. */

@@ -268,6 +268,21 @@ int img_zero(struct img *img, uint64_t off, uint64_t len, bool unmap, struct img
                           : img_write_zeros(img, off, len, io);
 }
 
+int img_copy_up(struct img *img, uint64_t off, uint64_t len, struct img_io *io)
+{
+    int r = check_write(img, off, len);
+    if (!img->backing || !img->drv->copy_up)
+        return r;
+    for (uint64_t at = 0; r == 0 && at < len;) {
+        struct img_extent e;
+        r = map(img, off + at, len - at, &e, io);
+        if (r == 0 && e.kind == IMG_HOLE)
+            r = img->drv->copy_up(img, off + at, e.len, io);
+        at += e.len;
+    }
+    return r;
+}
+
 int img_status(struct img *img, uint64_t off, uint64_t len, struct img_extent *e, struct img_io *io)
 {
     return off >= img->size ? -EINVAL : map(img, off, len < img->size - off ? len : img->size - off, e, io);

@@ -66,6 +66,8 @@ struct img_driver {
     int (*zero)(struct img *img, uint64_t off, uint64_t len, bool unmap, struct img_io *io);
     int (*discard)(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
     int (*flush)(struct img *img, struct img_io *io);
+    /* Clusters of the backing image become the image's own. */
+    int (*copy_up)(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
     int (*resize)(struct img *img, uint64_t size, struct img_io *io);
     /* For tools. Writes a new image into an empty file. */
     int (*create)(struct img_file *file, const struct img_create *c, struct img_io *io);
@@ -150,6 +152,8 @@ int img_flush(struct img *img, struct img_io *io);
 int img_discard(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
 /* The range reads as zeros afterwards. unmap: storage may be given back. */
 int img_zero(struct img *img, uint64_t off, uint64_t len, bool unmap, struct img_io *io);
+/* What [off, off+len) shows of a backing image is copied into this one; nothing where the format cannot. */
+int img_copy_up(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
 /* As map of this image alone, without its backing image. */
 int img_status(struct img *img, uint64_t off, uint64_t len, struct img_extent *e, struct img_io *io);
 int img_resize(struct img *img, uint64_t size, struct img_io *io);

@@ -194,6 +194,31 @@ static int write_fresh(struct img *img, const struct img_buf *b, uint64_t off, s
     return r;
 }
 
+int qcow2_copy_up(struct img *img, uint64_t off, uint64_t len, struct img_io *io)
+{
+    struct qcow2 *q = qcow2_of(img);
+    struct img_buf nothing = {NULL, 0, 0, 0};
+    int r = 0;
+    for (uint64_t at = off & ~(uint64_t)(q->cluster - 1); r == 0 && at < off + len; at += q->cluster) {
+        struct fresh f = {.guest = at};
+        struct img_range *range = img_range_take(img, at, q->cluster, true);
+        pthread_mutex_lock(&img->lock);
+        r = fresh_get(img, &f, q->cluster, io);
+        pthread_mutex_unlock(&img->lock);
+        if (r == 0 && f.n) {
+            r = fresh_fill(img, &f, &nothing, at, io);
+            pthread_mutex_lock(&img->lock);
+            if (r == 0)
+                r = fresh_link(img, &f, io);
+            else if (!f.reused)
+                (void)qcow2_refcount_add(img, f.host >> q->bits, f.n, -1, io);
+            pthread_mutex_unlock(&img->lock);
+        }
+        img_range_drop(img, range);
+    }
+    return r;
+}
+
 static int write_step(struct img *img, const struct img_buf *b, uint64_t off, size_t *done,
                       struct img_io *io)
 {

@@ -363,6 +363,7 @@ const struct img_driver img_qcow2 = {
     .write = qcow2_write,
     .zero = qcow2_zero,
     .discard = qcow2_discard,
+    .copy_up = qcow2_copy_up,
     .resize = qcow2_resize,
     .check = qcow2_check,
     .write_packed = qcow2_write_packed,

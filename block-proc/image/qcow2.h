@@ -65,6 +65,7 @@ uint64_t qcow2_slice_left(const struct qcow2 *q, uint64_t off);
 
 /* qcow2-write.c */
 int qcow2_write(struct img *img, const struct img_buf *b, uint64_t off, struct img_io *io);
+int qcow2_copy_up(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
 int qcow2_zero(struct img *img, uint64_t off, uint64_t len, bool unmap, struct img_io *io);
 int qcow2_discard(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
 

@@ -124,7 +124,7 @@ static void check_host_error(struct rig *r)
     CHECK(rig_one(r, VBLK_OUT, 100, 1) == VBLK_S_IOERR);
     CHECK(rig_one(r, VBLK_OUT, 4, 1) == VBLK_S_OK);
     rig_events_read(r);
-    CHECK(strstr(r->events, "BLOCK_IO_ERROR operation=write sector=800 reason=File too large"));
+    CHECK(strstr(r->events, "BLOCK_IO_ERROR operation=write sector=800 action=report reason=File too large"));
     rig_shutdown(r);
     r->fsize_limit = 0;
 }

@@ -132,6 +132,8 @@ int main(int argc, char **argv)
         scenario_errors(&rig);
     else if (!strcmp(s, "hostile"))
         scenario_hostile(&rig);
+    else if (!strcmp(s, "options"))
+        scenario_options(&rig);
     else if (!strcmp(s, "foreign"))
         scenario_foreign(&rig, argv[1]);
     else if (!strcmp(s, "kill"))
@@ -140,7 +142,7 @@ int main(int argc, char **argv)
         scenario_points(&rig);
     else
         return 2;
-    if (strcmp(s, "errors") && strcmp(s, "hostile"))
+    if (strcmp(s, "errors") && strcmp(s, "hostile") && strcmp(s, "options"))
         image_verify(argv[2]);
     if (strcmp(s, "foreign"))
         unlink(argv[2]);

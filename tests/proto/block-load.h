@@ -25,5 +25,6 @@ void run_some(struct rig *r, unsigned ms);
 void scenario_basic(struct rig *r);   /* block-checks.c */
 void scenario_errors(struct rig *r);
 void scenario_hostile(struct rig *r); /* block-hostile.c */
+void scenario_options(struct rig *r); /* block-options.c */
 
 #endif

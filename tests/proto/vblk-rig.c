@@ -101,7 +101,7 @@ static void child_exec(struct rig *r, int ctl, int log)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (r->fsize_limit) {
-        struct rlimit lim = {(rlim_t)r->fsize_limit, (rlim_t)r->fsize_limit};
+        struct rlimit lim = {(rlim_t)r->fsize_limit, RLIM_INFINITY};
         setrlimit(RLIMIT_FSIZE, &lim);
         signal(SIGXFSZ, SIG_IGN);
     }
@@ -118,15 +118,36 @@ static void boot_send(struct rig *r, int sock, int image)
 {
     Ctl__Boot boot = CTL__BOOT__INIT;
     Ctl__BlockConfig blk = CTL__BLOCK_CONFIG__INIT;
-    Ctl__Fd fd[4], *list[4];
-    int fds[4] = {sock, image, r->code_fd, r->state_fd};
-    static const Ctl__FdKind kind[4] = {CTL__FD_KIND__FD_VHOST_USER, CTL__FD_KIND__FD_IMAGE,
-                                        CTL__FD_KIND__FD_CODEPAGE, CTL__FD_KIND__FD_STATE};
-    for (unsigned i = 0; i < 4; i++) {
+    Ctl__Fd fd[5], *list[5];
+    int fds[5] = {sock, image, r->code_fd};
+    Ctl__FdKind kind[5] = {CTL__FD_KIND__FD_VHOST_USER, CTL__FD_KIND__FD_IMAGE, CTL__FD_KIND__FD_CODEPAGE};
+    unsigned n = 3, base_at = 0;
+    if (r->with_state) {
+        fds[n] = r->state_fd;
+        kind[n++] = CTL__FD_KIND__FD_STATE;
+    }
+    if (r->base) {
+        base_at = n;
+        fds[n] = open(r->base, O_RDONLY | O_CLOEXEC);
+        kind[n++] = CTL__FD_KIND__FD_IMAGE;
+    }
+    for (unsigned i = 0; i < n; i++) {
         ctl__fd__init(&fd[i]);
         fd[i].kind = kind[i];
+        fd[i].has_index = 1;
+        fd[i].index = base_at && i == base_at;
         list[i] = &fd[i];
     }
+    char *formats[2] = {(char *)(r->format ? r->format : "raw"), (char *)"raw"};
+    blk.format = formats;
+    blk.n_format = r->base ? 2 : 1;
+    blk.werror = (char *)r->werror;
+    blk.detect_zeroes = (char *)r->detect;
+    blk.has_snapshot = blk.has_copy_on_read = 1;
+    blk.snapshot = r->snapshot;
+    blk.copy_on_read = r->copy_on_read;
+    blk.throttle = (uint64_t *)(uintptr_t)r->throttle;
+    blk.n_throttle = r->throttle ? 13 : 0;
     blk.name = (char *)r->image;
     blk.has_readonly = blk.has_discard = blk.has_crash_at = 1;
     blk.readonly = r->readonly;
@@ -139,10 +160,12 @@ static void boot_send(struct rig *r, int sock, int image)
     boot.id = (char *)"virtio0";
     boot.generation = r->generation;
     boot.sandbox = r->sandbox;
-    boot.n_fds = r->with_state ? 4 : 3;
+    boot.n_fds = n;
     boot.fds = list;
     boot.block = &blk;
     CHECK(ctl_send(&r->ctl, CTL_BOOT, &boot, fds, (unsigned)boot.n_fds, 5000) == 0);
+    if (base_at)
+        close(fds[base_at]);
 }
 
 static void event_note(struct rig *r, const Ctl__DeviceEvent *ev)

@@ -45,6 +45,9 @@ struct rig {
     bool readonly, direct, discard, with_state, wait_event;
     const char *cache;
     long fsize_limit; /* 0 = none */
+    const char *werror, *detect, *base, *format; /* NULL = not said; base: FD_IMAGE 1, read-only */
+    bool snapshot, copy_on_read;
+    const uint64_t *throttle; /* 13 values */
     uint64_t features;
 
     struct vring_desc_s *desc;

@@ -31,6 +31,13 @@ static int key_node_discard(struct parse *c, void *obj, const char *key, const c
     return disk_discard(c, val, &n->discard);
 }
 
+static int key_node_zeroes(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_node *n = obj;
+
+    return disk_zeroes(c, key, val, n->detect_zeroes);
+}
+
 #define NODE_BOOL(f) .kind = KEY_BOOL, .off = offsetof(struct pend_node, f)
 
 static const struct opt_key format_keys[] = {
@@ -40,7 +47,7 @@ static const struct opt_key format_keys[] = {
     {"cache.direct", NODE_BOOL(direct)},
     {"cache.no-flush", NODE_BOOL(no_flush)},
     {"auto-read-only", KEY_ONLY, .form = "off"},
-    {"detect-zeroes", KEY_ONLY, .form = "off"},
+    {"detect-zeroes", KEY_FN, .fn = key_node_zeroes},
     {"file", .kind = KEY_STR, .off = offsetof(struct pend_node, file_ref), .size = 64},
     {"file.driver", KEY_ONLY, .form = "file|host_device"},
     {"file.filename", KEY_FN, .fn = key_filename},
@@ -157,6 +164,9 @@ int blockdev_take(struct parse *c, const char *name)
         return -1;
     d.readonly = all.readonly;
     d.discard = all.discard;
+    memcpy(d.detect_zeroes, top->detect_zeroes, sizeof(d.detect_zeroes));
+    if (!strcmp(d.detect_zeroes, "unmap") && !d.discard)
+        return parse_fail(c, "node '%s': detect-zeroes=unmap needs discard=unmap", name);
     strcpy(d.format, top->format[0] ? top->format : "raw"); /* a file node alone is its bytes */
     memcpy(d.file, n->path, sizeof(d.file));
     memcpy(d.id, name, strlen(name) + 1);

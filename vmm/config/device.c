@@ -79,6 +79,19 @@ static int key_bootindex(struct parse *c, void *obj, const char *key, const char
     return 0;
 }
 
+static int key_block_size(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+    uint64_t v;
+
+    if (opt_number(c, key, val, 512, 32768, &v))
+        return -1;
+    if (v & (v - 1))
+        return parse_fail(c, "Property '%s' must be a power of 2 between 512 and 32768", key);
+    *(key[0] == 'l' ? &d->logical_block : &d->physical_block) = (uint32_t)v;
+    return 0;
+}
+
 static int key_mac(struct parse *c, void *obj, const char *key, const char *val)
 {
     struct pend_device *d = obj;
@@ -142,6 +155,8 @@ static const struct opt_key blk_keys[] = {
     {"serial", KEY_FN, .fn = key_serial, .form = "text", .text = "serial number, 20 characters"},
     {"share-rw", .kind = KEY_BOOL, .off = offsetof(struct pend_device, share_rw), .form = "on|off",
      .text = "others may write the image too"},
+    {"logical_block_size", KEY_FN, .fn = key_block_size, .form = "bytes", .text = "the disk's sector (default 512)"},
+    {"physical_block_size", KEY_FN, .fn = key_block_size, .form = "bytes", .text = "what the disk writes whole"},
     {"write-cache", KEY_REFUSE, .text = "use cache= of the drive"},
     {"scsi", KEY_ONLY, .form = "off"},
     KEY_END,

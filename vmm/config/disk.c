@@ -140,6 +140,90 @@ static int key_media(struct parse *c, void *obj, const char *key, const char *va
     return 0;
 }
 
+static int key_errors(struct parse *c, void *obj, const char *key, const char *val)
+{
+    static const char *const policies[] = {"report", "ignore", "stop", "enospc"};
+    struct drive *dr = obj;
+    bool write = key[0] == 'w';
+
+    for (unsigned i = 0; i < (write ? 4u : 3u); i++)
+        if (!strcmp(val, policies[i]))
+            return opt_copy(c, key, val, write ? dr->d.werror : dr->d.rerror, sizeof(dr->d.werror));
+    return parse_fail(c, "'%s' invalid %s error action (report, ignore, stop%s)", val, write ? "write" : "read",
+                      write ? ", enospc" : "");
+}
+
+int disk_zeroes(struct parse *c, const char *key, const char *val, char out[8])
+{
+    if (strcmp(val, "off") && strcmp(val, "on") && strcmp(val, "unmap"))
+        return parse_fail(c, "Parameter '%s' does not accept value '%s' (off, on, unmap)", key, val);
+    return opt_copy(c, key, val, out, 8);
+}
+
+static int key_zeroes(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct drive *dr = obj;
+
+    return disk_zeroes(c, key, val, dr->d.detect_zeroes);
+}
+
+/* Where a rate lies in the plan: the row of the table says it by its name. */
+static const char *const rates[PLAN_THROTTLE][2] = {
+    {"bps", "bps-total"}, {"bps_rd", "bps-read"}, {"bps_wr", "bps-write"}, {"bps_max", "bps-total-max"},
+    {"bps_rd_max", "bps-read-max"}, {"bps_wr_max", "bps-write-max"}, {"iops", "iops-total"}, {"iops_rd", "iops-read"},
+    {"iops_wr", "iops-write"}, {"iops_max", "iops-total-max"}, {"iops_rd_max", "iops-read-max"},
+    {"iops_wr_max", "iops-write-max"}, {"iops_size", "iops-size"}};
+
+static int key_rate(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct drive *dr = obj;
+    const char *name = strncmp(key, "throttling.", 11) ? key : key + 11;
+    uint64_t v;
+
+    if (opt_number(c, key, val, 0, 1000000000000000ull, &v))
+        return -1;
+    for (unsigned i = 0; i < PLAN_THROTTLE; i++)
+        if (!strcmp(name, rates[i][0]) || !strcmp(name, rates[i][1]))
+            dr->d.throttle[i] = v;
+    return 0;
+}
+
+/* QEMU's two names of each. */
+#define RATE(old, dotted) {old, KEY_FN, .fn = key_rate}, {"throttling." dotted, KEY_FN, .fn = key_rate}
+
+int disk_throttle_check(const uint64_t v[PLAN_THROTTLE], const char **why)
+{
+    *why = NULL;
+    for (unsigned kind = 0; kind < 12; kind += 6) {
+        if ((v[kind] && (v[kind + 1] || v[kind + 2])) || (v[kind + 3] && (v[kind + 4] || v[kind + 5])))
+            *why = "bps/iops/max total values and read/write values cannot be used at the same time";
+        for (unsigned i = 0; i < 3; i++) {
+            if (v[kind + 3 + i] && !v[kind + i])
+                *why = "bps_max/iops_max require corresponding bps/iops values";
+            else if (v[kind + 3 + i] && v[kind + 3 + i] < v[kind + i])
+                *why = "bps_max/iops_max cannot be lower than bps/iops";
+        }
+    }
+    if (v[12] && !v[6] && !v[7] && !v[8])
+        *why = "iops size requires an iops value to be set";
+    return *why ? -1 : 0;
+}
+
+/* What no single key can see. */
+static int check_drive(struct parse *c, const struct drive *dr)
+{
+    const struct plan_disk *d = &dr->d;
+    const char *why;
+
+    if (disk_throttle_check(d->throttle, &why))
+        return parse_fail(c, "%s", why);
+    if (d->copy_on_read && d->readonly)
+        return parse_fail(c, "copy-on-read needs an image that can be written");
+    if (!strcmp(d->detect_zeroes, "unmap") && !d->discard)
+        return parse_fail(c, "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
+    return 0;
+}
+
 static const struct opt_key drive_keys[] = {
     {"file", KEY_FN, .fn = key_file},
     {"if", KEY_FN, .fn = key_if},
@@ -154,12 +238,18 @@ static const struct opt_key drive_keys[] = {
     {"discard", KEY_FN, .fn = key_discard},
     {"serial", KEY_FN, .fn = key_serial},
     {"media", KEY_FN, .fn = key_media},
-    {"snapshot", KEY_ONLY, .form = "off"},
+    {"snapshot", .kind = KEY_BOOL, .off = offsetof(struct drive, d.snapshot)},
     {"aio", KEY_ONLY, .form = "threads"},
-    {"werror", KEY_ONLY, .form = "report"},
-    {"rerror", KEY_ONLY, .form = "report"},
-    {"copy-on-read", KEY_ONLY, .form = "off"},
-    {"detect-zeroes", KEY_ONLY, .form = "off"},
+    {"werror", KEY_FN, .fn = key_errors},
+    {"rerror", KEY_FN, .fn = key_errors},
+    {"copy-on-read", .kind = KEY_BOOL, .off = offsetof(struct drive, d.copy_on_read)},
+    {"detect-zeroes", KEY_FN, .fn = key_zeroes},
+    RATE("bps", "bps-total"), RATE("bps_rd", "bps-read"), RATE("bps_wr", "bps-write"),
+    RATE("bps_max", "bps-total-max"), RATE("bps_rd_max", "bps-read-max"), RATE("bps_wr_max", "bps-write-max"),
+    RATE("iops", "iops-total"), RATE("iops_rd", "iops-read"), RATE("iops_wr", "iops-write"),
+    RATE("iops_max", "iops-total-max"), RATE("iops_rd_max", "iops-read-max"), RATE("iops_wr_max", "iops-write-max"),
+    RATE("iops_size", "iops-size"),
+    {"group", KEY_REFUSE, .text = "limits shared by several drives are not built"},
     {"addr", KEY_REFUSE, .text = "use -device virtio-blk-pci,addr="},
     KEY_END,
 };
@@ -292,6 +382,8 @@ int set_drive(struct parse *c, const char *arg)
     dr.d.used = dr.iface != IF_NONE;
     dr.d.behind_ctl = dr.iface == IF_IDE;
     dr.d.readonly |= dr.cd;
+    if (check_drive(c, &dr))
+        return -1;
     return add_drive(c, &dr);
 }
 
@@ -347,6 +439,10 @@ static int attach_blk(struct parse *c, const struct pend_device *dev)
     d->disable_modern = dev->disable_modern;
     d->share_rw = dev->share_rw;
     memcpy(d->qdev_id, dev->id, sizeof(d->qdev_id));
+    d->logical_block = dev->logical_block;
+    d->physical_block = dev->physical_block;
+    if (d->physical_block && d->physical_block < (d->logical_block ? d->logical_block : 512))
+        return parse_fail(c, "logical_block_size > physical_block_size not supported");
     if (dev->serial[0])
         memcpy(d->serial, dev->serial, sizeof(d->serial));
     return 0;
@@ -382,8 +478,16 @@ static int check_shared(struct parse *c)
     return 0;
 }
 
+/* -snapshot: every drive, but for read-only ones, which nobody writes. */
+static void snapshot_all(struct parse *c)
+{
+    for (unsigned i = 0; c->snapshot && i < c->p->n_disk; i++)
+        c->p->disk[i].snapshot = !c->p->disk[i].readonly;
+}
+
 int disk_resolve(struct parse *c)
 {
+    snapshot_all(c);
     for (unsigned i = 0; i < c->n_dev; i++)
         if (c->dev[i].kind == DEV_BLK && attach_blk(c, &c->dev[i]))
             return -1;

@@ -12,6 +12,9 @@ int disk_path(struct parse *c, const char *key, const char *val, char *dst, size
 /* format=: refuses what is not built. */
 int disk_format(struct parse *c, const char *val, char format[16]);
 int disk_discard(struct parse *c, const char *val, bool *out);
+int disk_zeroes(struct parse *c, const char *key, const char *val, char out[8]);
+/* QEMU's rules for rate limits: 0, or -1 with what is wrong. */
+int disk_throttle_check(const uint64_t v[PLAN_THROTTLE], const char **why);
 int disk_serial(struct parse *c, const char *key, const char *val, char serial[24]);
 /* The disk a -device names by drive=, which becomes used: its index, -1 = reported. */
 int disk_take(struct parse *c, const struct pend_device *dev);

@@ -46,10 +46,14 @@ const struct option option_table[] = {
     {"hdc", "file", GROUP_BLOCK, set_hdc, "disk image as third IDE disk"},
     {"hdd", "file", GROUP_BLOCK, set_hdd, "disk image as fourth IDE disk"},
     {"cdrom", "file", GROUP_BLOCK, set_cdrom, "disc image in an IDE CD-ROM drive (as third drive)"},
+    {"snapshot", NULL, GROUP_BLOCK, set_snapshot, "writes to disks go to temporary files and are forgotten"},
     {"drive",
      "file=path[,format=raw|qcow2][,if=virtio|none][,id=name][,index=n|unit=n]\n"
      "[,readonly=on|off][,cache=writeback|writethrough|none|directsync|unsafe]\n"
-     "[,discard=ignore|unmap][,serial=text][,aio=threads][,media=disk]",
+     "[,discard=ignore|unmap][,detect-zeroes=off|on|unmap][,copy-on-read=on|off][,snapshot=on|off]\n"
+     "[,werror=enospc|stop|report|ignore][,rerror=report|stop|ignore]\n"
+     "[,bps=n][,bps_rd=n][,bps_wr=n][,iops=n][,iops_rd=n][,iops_wr=n][,..._max=n][,iops_size=n]\n"
+     "[,serial=text][,aio=threads][,media=disk]",
      GROUP_BLOCK, set_drive,
      "use a raw or qcow2 image file or block device as a virtio disk; if=none needs a -device"},
     {"blockdev",
@@ -145,7 +149,6 @@ const struct option option_table[] = {
 
     REFUSED("fda", "floppy drives are not built"),
     REFUSED("fdb", "floppy drives are not built"),
-    REFUSED("snapshot", NULL),
     REFUSED("pflash", FIRMWARE),
     REFUSED("mtdblock", NULL),
     REFUSED("sd", NULL),

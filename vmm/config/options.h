@@ -65,6 +65,7 @@ int set_daemonize(struct parse *c, const char *arg);
 int set_paused(struct parse *c, const char *arg);
 int set_nodefaults(struct parse *c, const char *arg);
 int set_no_user_config(struct parse *c, const char *arg);
+int set_snapshot(struct parse *c, const char *arg);
 int set_nographic(struct parse *c, const char *arg);
 int set_display(struct parse *c, const char *arg);
 int set_vga(struct parse *c, const char *arg);

@@ -22,6 +22,7 @@ struct pend_device { /* -device, attached to its back end after the whole line i
     const char *model;
     const char *opt, *arg; /* for error lines */
     char id[64], backend[64], serial[24];
+    uint32_t logical_block, physical_block;
     uint8_t mac[6];
     bool has_mac, disable_legacy, disable_modern, share_rw;
     int slot, fn, index, bootindex;
@@ -45,6 +46,7 @@ struct pend_node { /* -blockdev */
     char name[64], file_ref[64], path[512];
     char format[16]; /* "" = a file node */
     bool readonly, direct, no_flush, discard, used;
+    char detect_zeroes[8];
     const char *arg;
 };
 enum front_kind { FRONT_SERIAL, FRONT_HMP, FRONT_QMP, FRONT_DEBUGCON };
@@ -71,6 +73,7 @@ struct parse {
     unsigned n_dev, n_node, n_front, n_legacy_nic, n_legacy_user;
     int legacy_nic[PLAN_NETS_MAX], legacy_user[PLAN_NETS_MAX]; /* -net: indexes into plan.net[] */
     unsigned char chr_uses[PLAN_CHAR_MAX];
+    bool snapshot; /* -snapshot */
     bool no_default_serial, no_default_monitor, no_default_net;
     int (*fd_find)(const char *name); /* at run time: descriptors have names */
     bool kvm_asked, tcg_asked, interp_asked, append_set, initrd_set, display_set, vga_set, vga_std;

@@ -38,6 +38,16 @@ static void dump_disk(FILE *out, unsigned i, const struct plan_disk *k)
     put_flag(&d, "readonly", k->readonly);
     put_flag(&d, "share-rw", k->share_rw);
     put_flag(&d, "discard", k->discard);
+    put_flag(&d, "snapshot", k->snapshot);
+    put_flag(&d, "copy-on-read", k->copy_on_read);
+    put(&d, "detect-zeroes", k->detect_zeroes);
+    put(&d, "werror", k->werror);
+    put(&d, "rerror", k->rerror);
+    for (unsigned n = 0; n < PLAN_THROTTLE; n++)
+        if (k->throttle[n])
+            fprintf(out, "disk%u.throttle%u=%llu\n", i, n, (unsigned long long)k->throttle[n]);
+    if (k->logical_block || k->physical_block)
+        fprintf(out, "disk%u.blocks=%u/%u\n", i, k->logical_block, k->physical_block);
     put_flag(&d, "probe", !k->format[0]);
     put_flag(&d, "disable-legacy", k->disable_legacy);
     put_flag(&d, "disable-modern", k->disable_modern);

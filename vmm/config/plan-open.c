@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -189,10 +190,40 @@ static int disk_size(const struct plan_disk *d, int fd, const struct stat *st, u
     return 0;
 }
 
+/* snapshot=on: a file without a name, in which the block process makes an image over the drive's own. */
+static int temporary_open(void)
+{
+    const char *dir = getenv("TMPDIR");
+    int fd = open(dir && *dir ? dir : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    return fd < 0 ? open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : fd;
+}
+
+static int snapshot_on(struct plan_disk *d)
+{
+    int fd = temporary_open();
+
+    if (fd < 0)
+        return fail("snapshot=on: ", d->file, "cannot make a temporary file in TMPDIR, /var/tmp or /tmp", errno);
+    if (d->n_backing == PLAN_CHAIN_MAX) {
+        close(fd);
+        return fail("snapshot=on: ", d->file, "too many backing files below it", 0);
+    }
+    memmove(d->backing_fd + 1, d->backing_fd, d->n_backing * sizeof(d->backing_fd[0]));
+    memmove(d->backing_format + 1, d->backing_format, d->n_backing * sizeof(d->backing_format[0]));
+    d->backing_fd[0] = d->fd;
+    memcpy(d->backing_format[0], d->format, sizeof(d->format));
+    d->n_backing++;
+    strcpy(d->format, "qcow2");
+    strcpy(d->cache, "unsafe"); /* nothing of it is wanted after the machine's end */
+    d->fd = fd;
+    return 0;
+}
+
 static int open_disk(struct plan_disk *d)
 {
-    bool direct = !strcmp(d->cache, "none") || !strcmp(d->cache, "directsync");
-    int flags = (d->readonly ? O_RDONLY : O_RDWR) | (direct ? O_DIRECT : 0);
+    bool direct = !d->snapshot && (!strcmp(d->cache, "none") || !strcmp(d->cache, "directsync"));
+    int flags = (d->readonly || d->snapshot ? O_RDONLY : O_RDWR) | (direct ? O_DIRECT : 0);
     struct stat st;
     int fd = open_checked(disk_opt(d), d->file, flags, &st);
 
@@ -207,7 +238,7 @@ static int open_disk(struct plan_disk *d)
         d->fd = -1;
         return -1;
     }
-    return 0;
+    return d->snapshot ? snapshot_on(d) : 0;
 }
 
 /* ---- pid file

@@ -42,12 +42,17 @@ struct plan_monitor {
     bool qmp, pretty;
     int chardev; /* index into chardev[] */
 };
+#define PLAN_THROTTLE 13
 struct plan_disk {    /* -drive or -blockdev, seen by the guest through a virtio-blk function */
     char id[64];      /* drive/node id, "virtio0" style by default */
     char qdev_id[64]; /* -device id= */
     char file[512];
     bool readonly, share_rw;
     bool discard;   /* discard=unmap */
+    bool snapshot, copy_on_read;
+    char detect_zeroes[8], werror[8], rerror[8]; /* "" = off, enospc, report */
+    uint64_t throttle[PLAN_THROTTLE]; /* order of Ctl__BlockConfig.throttle */
+    uint32_t logical_block, physical_block; /* 0 = not given */
     char cache[16]; /* writeback | writethrough | none | directsync | unsafe */
     char serial[24];
     int pci_slot; /* addr=, -1 automatic */

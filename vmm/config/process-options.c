@@ -179,6 +179,13 @@ int set_no_user_config(struct parse *c, const char *arg)
 
 /* ---- display
  * ------------------------------------------------------------------------------------- */
+int set_snapshot(struct parse *c, const char *arg)
+{
+    (void)arg;
+    c->snapshot = true;
+    return 0;
+}
+
 int set_nographic(struct parse *c, const char *arg)
 {
     (void)arg;

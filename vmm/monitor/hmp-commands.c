@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "vmm/monitor/block-commands.h"
 #include "vmm/monitor/monitor.h"
 #include "vmm/monitor/net-commands.h"
 
@@ -128,7 +129,20 @@ static void run_info(struct vm *vm, const char *arg, struct hmp_out *out)
 
 static void run_help(struct vm *vm, const char *arg, struct hmp_out *out);
 
+static void run_block_resize(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    report(block_hmp_resize(vm, arg), out);
+}
+
+static void run_block_throttle(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    report(block_hmp_throttle(vm, arg), out);
+}
+
 static const struct command commands[] = {
+    {"block_resize", "device size", 2, HMP_REST, run_block_resize, "resize a disk while the guest runs (size in MiB, or with a suffix)"},
+    {"block_set_io_throttle", "device bps bps_rd bps_wr iops iops_rd iops_wr", 7, HMP_REST, run_block_throttle,
+     "change the rate limits of a disk; 0 = none"},
     {"closefd", "name", 1, 1, hmp_closefd, "close a descriptor that was handed over"},
     {"cont|c", "", 0, 0, run_cont, "resume emulation"},
     {"cpu", "index", 1, 1, run_cpu, "set the default CPU"},

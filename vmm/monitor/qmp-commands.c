@@ -3,6 +3,7 @@
  * The one table of JSON monitor commands, with their arguments, and those that act. query-*
  * commands are in qmp-query.c. Must never touch the machine but through vmm/vm.h.
  */
+#include "vmm/monitor/block-commands.h"
 #include "vmm/monitor/qmp-commands.h"
 
 #include <errno.h>
@@ -141,6 +142,16 @@ static int run_closefd(struct qmp_call *c)
     return from_vm(c, handed_fd_close(string_arg(c, "fdname")));
 }
 
+static int run_block_resize(struct qmp_call *c)
+{
+    return from_vm(c, block_qmp_resize(c->vm, c->doc, c->args));
+}
+
+static int run_block_throttle(struct qmp_call *c)
+{
+    return from_vm(c, block_qmp_throttle(c->vm, c->doc, c->args));
+}
+
 static int run_query_commands(struct qmp_call *c);
 
 /* ---- the table
@@ -150,13 +161,21 @@ struct arg {
     enum json_type type;
     bool optional;
 };
-#define ARGS_MAX 3
+#define ARGS_MAX 24
 #define ANY_ARG  "*" /* the command reads the other arguments itself */
+#define RATE(name, optional) {name, JSON_INT, optional}
 static const struct command {
     const char *name;
     int (*run)(struct qmp_call *c);
     struct arg args[ARGS_MAX];
 } commands[] = {
+    {"block_resize", run_block_resize, {{"device", JSON_STRING, true}, {"node-name", JSON_STRING, true}, {"size", JSON_INT, false}}},
+    {"block_set_io_throttle",
+     run_block_throttle,
+     {{"device", JSON_STRING, true}, {"id", JSON_STRING, true}, RATE("bps", false), RATE("bps_rd", false), RATE("bps_wr", false),
+      RATE("iops", false), RATE("iops_rd", false), RATE("iops_wr", false), RATE("bps_max", true), RATE("bps_rd_max", true),
+      RATE("bps_wr_max", true), RATE("iops_max", true), RATE("iops_rd_max", true), RATE("iops_wr_max", true),
+      RATE("iops_size", true)}},
     {"closefd", run_closefd, {{"fdname", JSON_STRING, false}}},
     {"cont", run_cont, {{0}}},
     {"getfd", run_getfd, {{"fdname", JSON_STRING, false}}},

@@ -63,6 +63,17 @@ static void block_config(struct block_msgs *b, const struct plan_disk *d)
     m->cache = opt(d->cache);
     set_bool(&m->has_discard, &m->discard, d->discard);
     set_bool(&m->has_share_rw, &m->share_rw, d->share_rw);
+    m->detect_zeroes = opt(d->detect_zeroes);
+    m->werror = d->werror[0] ? str(d->werror) : str("enospc");
+    m->rerror = opt(d->rerror);
+    set_bool(&m->has_copy_on_read, &m->copy_on_read, d->copy_on_read);
+    set_bool(&m->has_snapshot, &m->snapshot, d->snapshot);
+    m->throttle = (uint64_t *)(uintptr_t)d->throttle;
+    m->n_throttle = PLAN_THROTTLE;
+    m->has_logical_block = d->logical_block != 0;
+    m->logical_block = d->logical_block;
+    m->has_physical_block = d->physical_block != 0;
+    m->physical_block = d->physical_block;
     b->format[0] = str(d->format);
     for (unsigned i = 0; i < d->n_backing; i++)
         b->format[1 + i] = str(d->backing_format[i]);

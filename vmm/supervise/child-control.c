@@ -115,6 +115,8 @@ static void on_device_event(struct child *c, const Ctl__DeviceEvent *m)
 {
     char text[200];
 
+    if (c->program == SPAWN_BLOCK && !strcmp(m->name, "BLOCK_IO_ERROR") && m->detail && strstr(m->detail, " action=stop "))
+        c->sup->hooks->io_error(c->sup->vm);
     if (!ipc_ratelimit_ok(&c->event_limit, 10, 1))
         return;
     snprintf(text, sizeof(text), "%s%s%s", m->name, m->detail ? ": " : "",

@@ -5,6 +5,7 @@
  * next.
  */
 #include <signal.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -125,6 +126,23 @@ void failure_record(struct child *c)
     process_event(c, "BULKHEAD_PROCESS_FAILED", reason);
 }
 
+/* "operation=write sector=7 action=stop reason=No space left on device", as QEMU's event has it. */
+static void block_error_event(struct child *c, const char *detail)
+{
+    char json[768], operation[16] = "", action[16] = "", reason[128] = "", id[130], why[200];
+
+    if (sscanf(detail, "operation=%15s sector=%*u action=%15s reason=%127[^\n]", operation, action, reason) != 3)
+        return;
+    json_text(id, sizeof(id), c->id);
+    json_text(why, sizeof(why), reason);
+    snprintf(json, sizeof(json),
+             "{\"device\": \"%s\", \"node-name\": \"%s\", \"operation\": \"%s\", \"action\": \"%s\", \"nospace\": %s, "
+             "\"reason\": \"%s\"}", id, id, !strcmp(operation, "read") ? "read" : "write",
+             !strcmp(action, "stop") || !strcmp(action, "ignore") ? action : "report",
+             !strcmp(reason, strerror(ENOSPC)) ? "true" : "false", why);
+    qmp_event(c->sup->vm, "BLOCK_IO_ERROR", json);
+}
+
 void device_event_record(struct child *c, const char *name, const char *detail)
 {
     char json[768], id[130], n[66], d[400];
@@ -135,4 +153,6 @@ void device_event_record(struct child *c, const char *name, const char *detail)
     snprintf(json, sizeof(json), "{\"id\": \"%s\", \"event\": \"%s\", \"detail\": \"%s\"}", id, n,
              d);
     qmp_event(c->sup->vm, "BULKHEAD_DEVICE_EVENT", json);
+    if (!strcmp(name, "BLOCK_IO_ERROR"))
+        block_error_event(c, detail);
 }

@@ -30,6 +30,7 @@ struct sup_hooks {                      /* all are called from the loop; opaque 
     void (*worker_ready)(struct vm *vm); /* a successor, after start-up */
     void (*worker_ack)(struct vm *vm, uint32_t seq);
     void (*worker_event)(struct vm *vm, int kind); /* Ctl__WorkerEvent__Kind */
+    void (*io_error)(struct vm *vm); /* a drive holds a request back until the user has helped */
     void (*screendump_done)(uint32_t seq, uint32_t error);
     void (*all_stopped)(struct vm *vm);            /* after sup_stop_all */
     void (*spawner_gone)(struct vm *vm);

@@ -6,6 +6,7 @@
 #include "tests/unit/monitor/fake-vm.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 struct fake fake;
@@ -106,7 +107,11 @@ int vm_screendump(struct vm *vm, const char *path, bool png)
 static char last_error[300] = "the fake says no";
 const char *vm_last_error(void)
 {
-    return last_error;
+    static char text[sizeof(last_error)]; /* said once: the next failure is the fake's own again */
+
+    memcpy(text, last_error, sizeof(text));
+    strcpy(last_error, "the fake says no");
+    return text;
 }
 int vm_fail(int e, const char *fmt, ...)
 {
@@ -156,6 +161,27 @@ int vm_info_usernet(struct vm *vm, unsigned i, char *text, size_t cap)
 {
     (void)vm;
     snprintf(text, cap, "  connections of %u\n", i);
+    return 0;
+}
+
+int vm_block_resize(struct vm *vm, const char *id, uint64_t size)
+{
+    char text[100];
+
+    (void)vm;
+    snprintf(text, sizeof(text), "resize %s %llu", id, (unsigned long long)size);
+    note(text);
+    return 0;
+}
+
+int vm_block_throttle(struct vm *vm, const char *id, const uint64_t v[PLAN_THROTTLE])
+{
+    char text[100];
+
+    (void)vm;
+    snprintf(text, sizeof(text), "throttle %s %llu %llu %llu", id, (unsigned long long)v[0], (unsigned long long)v[8],
+             (unsigned long long)v[12]);
+    note(text);
     return 0;
 }
 

@@ -155,7 +155,7 @@ static void h_pair(uint32_t a, uint32_t b)
     (void)a, (void)b;
 }
 static const struct sup_hooks hooks = {h_all_running, h_start_failed, h_worker_lost, h_void,
-                                       h_num,         h_int,          h_pair,        h_stopped,
+                                       h_num,         h_int,          h_void, h_pair, h_stopped,
                                        h_void};
 
 /* ---- the children's side ------------------------------------------------------------------- */
