@@ -16,6 +16,9 @@
 #define NEVER    UINT64_MAX
 /* A guest may program a period shorter than the host can serve; ticks closer than this merge. */
 #define PERIOD_FLOOR_NS 50000ull
+/* Ticks a busy host owes: how many at most, and how far apart they are sent. */
+#define CATCH_UP_MAX 64u
+#define CATCH_UP_NS  200000ull
 
 enum chipset_source { /* bit numbers in abi_chipset_state.line[] */
     SRC_PIT = 0,

@@ -87,7 +87,9 @@ static void tn_check(struct chipset *cs, unsigned n, uint64_t from, uint64_t now
         return;
     tn_fire(cs, n);
     if ((t->config & TN_PERIODIC) && t->period) {
-        uint64_t past = now - from - d; /* ticks since the match: missed periods merge */
+        uint64_t past = now - from - d; /* ticks since the match: what was missed is owed (pit.c says why) */
+        t->owed += past / t->period;
+        t->owed = t->owed < CATCH_UP_MAX ? t->owed : CATCH_UP_MAX;
         t->comparator = (t->comparator + (past / t->period + 1) * t->period) & tn_mask(t);
     }
 }
@@ -118,13 +120,32 @@ static void hpet_arm(struct chipset *cs)
         /* The counter is now/10 rounded down: the match is at the start of that tick. */
         uint64_t ns = (h->checked + d - h->counter) * TICK_NS;
         best = ns < best ? ns : best;
+        uint64_t owed = t->owed && (t->config & TN_PERIODIC) ? cs_now(cs) + CATCH_UP_NS : NEVER;
+        best = owed < best ? owed : best;
     }
     cs_deadline_set(cs, DL_HPET, best);
 }
 
+/* One match that is owed; not together with one that is due, or they would be one interrupt. */
+static void tn_pay(struct chipset *cs, unsigned n, uint64_t comparator)
+{
+    struct abi_hpet_timer *t = &cs->st->hpet.timer[n];
+
+    if (!t->owed || !(t->config & TN_PERIODIC) || t->comparator != comparator)
+        return;
+    t->owed--;
+    tn_fire(cs, n);
+}
+
 void hpet_run(struct chipset *cs)
 {
+    uint64_t before[TIMERS];
+
+    for (unsigned n = 0; n < TIMERS; n++)
+        before[n] = cs->st->hpet.timer[n].comparator;
     hpet_check(cs);
+    for (unsigned n = 0; n < TIMERS; n++)
+        tn_pay(cs, n, before[n]);
     hpet_arm(cs);
 }
 
@@ -177,6 +198,7 @@ static void comparator_write(struct abi_hpet_timer *t, uint64_t v)
 static void tn_write(struct chipset *cs, unsigned n, unsigned reg, uint64_t v)
 {
     struct abi_hpet_timer *t = &cs->st->hpet.timer[n];
+    t->owed = 0;
     switch (reg) {
     case 0:
         t->config = v & TN_WRITABLE;

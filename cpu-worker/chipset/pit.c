@@ -104,8 +104,29 @@ static uint64_t ch_next_edge(const struct abi_pit_channel *c, uint64_t t)
 
 static void pit_arm(struct chipset *cs, uint64_t t)
 {
-    uint64_t edge = ch_next_edge(&cs->st->pit.ch[0], t);
-    cs_deadline_set(cs, DL_PIT, edge ? muldiv_up(edge, NS_PER_S, PIT_HZ) : NEVER);
+    const struct abi_pit_channel *c = &cs->st->pit.ch[0];
+    uint64_t edge = ch_next_edge(c, t);
+    uint64_t ns = edge ? muldiv_up(edge, NS_PER_S, PIT_HZ) : NEVER;
+    uint64_t owed = c->owed ? cs_now(cs) + CATCH_UP_NS : NEVER;
+    cs_deadline_set(cs, DL_PIT, owed < ns ? owed : ns);
+}
+
+/* A host too busy to run this thread for several periods owes the guest their ticks: a kernel that counts them
+ * against its loops (Linux at start-up) would find a timer that does not work. They follow one by one, with time in
+ * between for a handler, as many as a guest that stood still for a moment can be glad of. */
+static void edges_send(struct chipset *cs, struct abi_pit_channel *c, uint64_t t)
+{
+    uint64_t from = c->reported > c->start ? c->reported : c->start;
+    uint64_t due = t > from ? (t - from) / c->count : 0;
+
+    if (due > 1 && c->count >= PERIOD_FLOOR_NS * PIT_HZ / NS_PER_S)
+        c->owed = (uint8_t)(c->owed + due - 1 < CATCH_UP_MAX ? c->owed + due - 1 : CATCH_UP_MAX);
+    else if (!due && c->owed)
+        c->owed--;
+    else if (!due)
+        return;
+    c->reported = from + due * c->count;
+    cs_line_pulse(cs, 0, SRC_PIT);
 }
 
 void pit_run(struct chipset *cs)
@@ -113,7 +134,7 @@ void pit_run(struct chipset *cs)
     struct abi_pit_channel *c = &cs->st->pit.ch[0];
     uint64_t t = pit_tick(cs);
     if (c->running && mode_is_periodic(c)) {
-        cs_line_pulse(cs, 0, SRC_PIT);
+        edges_send(cs, c, t);
         ch_sync(c, t);
         if (c->count < PERIOD_FLOOR_NS * PIT_HZ / NS_PER_S)
             t += PERIOD_FLOOR_NS * PIT_HZ / NS_PER_S;
@@ -133,6 +154,8 @@ static void ch_trigger(struct abi_pit_channel *c, uint64_t t)
     c->held = 0;
     c->running = 1;
     c->armed = 1;
+    c->reported = 0;
+    c->owed = 0;
     c->switch_at = 0;
     c->null_count = 0;
 }

@@ -60,6 +60,7 @@ struct abi_lapic {
 #define ABI_LAPIC_SMI  0x4u
 struct abi_pit_channel {
     uint64_t start;      /* PIT tick at which the current count began */
+    uint64_t reported;   /* modes 2, 3: tick of the last rising edge that was sent, 0 none */
     uint64_t switch_at;  /* modes 2, 3: tick at which next_count takes over, 0 = none */
     uint32_t count;      /* 1 - 65536 (10000 in BCD) */
     uint32_t next_count;
@@ -73,7 +74,8 @@ struct abi_pit_channel {
     uint8_t latch_bytes;                /* bytes of the latched count left to read */
     uint8_t status_latched, status;
     uint8_t null_count;
-    uint8_t pad[3];
+    uint8_t owed;                       /* edges that passed while nobody could send them */
+    uint8_t pad[2];
 };
 struct abi_pit {
     struct abi_pit_channel ch[3];
@@ -84,7 +86,7 @@ struct abi_hpet_timer {
     uint64_t config;     /* writable bits only */
     uint64_t comparator;
     uint64_t period;     /* last value written with periodic mode on */
-    uint64_t pad;
+    uint64_t owed;       /* matches that passed while nobody could send them */
 };
 struct abi_hpet {
     uint64_t config;     /* bit 0 enable, bit 1 legacy replacement */
@@ -180,8 +182,8 @@ struct abi_chipset_state {
 _Static_assert(sizeof(struct abi_pic) == 24, "ABI");
 _Static_assert(sizeof(struct abi_ioapic) == 208, "ABI");
 _Static_assert(sizeof(struct abi_lapic) == 256, "ABI");
-_Static_assert(sizeof(struct abi_pit_channel) == 48, "ABI");
-_Static_assert(sizeof(struct abi_pit) == 152, "ABI");
+_Static_assert(sizeof(struct abi_pit_channel) == 56, "ABI");
+_Static_assert(sizeof(struct abi_pit) == 176, "ABI");
 _Static_assert(sizeof(struct abi_hpet) == 128, "ABI");
 _Static_assert(sizeof(struct abi_rtc) == 160, "ABI");
 _Static_assert(sizeof(struct abi_uart) == 88, "ABI");
