@@ -206,13 +206,25 @@ int vm_reset(struct vm *vm)
 }
 
 /* #syscalls:vmm write */
-void vm_powerdown(struct vm *vm)
+static void worker_ring(struct vm *vm, const char *what)
 {
     uint64_t one = 1;
-
-    __atomic_fetch_add(&vm->page->power_button, 1, __ATOMIC_RELEASE);
     if (write(vm->doorbell_worker, &one, sizeof(one)) < 0)
-        log_warn("power button: %s", strerror(errno));
+        log_warn("%s: %s", what, strerror(errno));
+}
+void vm_mce(struct vm *vm, unsigned vcpu, const struct abi_mce *e)
+{
+    struct abi_mce *to = &vm->page->mce[vcpu];
+    uint32_t seq = to->seq;
+    *to = *e;
+    to->seq = seq;
+    __atomic_store_n(&to->seq, seq + 1, __ATOMIC_RELEASE);
+    worker_ring(vm, "machine check");
+}
+void vm_powerdown(struct vm *vm)
+{
+    __atomic_fetch_add(&vm->page->power_button, 1, __ATOMIC_RELEASE);
+    worker_ring(vm, "power button");
     qmp_event(vm, "POWERDOWN", NULL);
 }
 

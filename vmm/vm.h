@@ -70,6 +70,8 @@ int vm_stop(struct vm *vm);             /* RUNNING -> PAUSED, acknowledged by th
 int vm_cont(struct vm *vm);
 int vm_reset(struct vm *vm);            /* system_reset */
 void vm_powerdown(struct vm *vm);       /* ACPI power button */
+/* A machine-check error; seq of the record does not count. */
+void vm_mce(struct vm *vm, unsigned vcpu, const struct abi_mce *e);
 /* The guest wrote value to isa-debug-exit: the process ends with status value * 2 + 1 (8 bits). */
 void vm_guest_exit(struct vm *vm, uint32_t value);
 void vm_quit(struct vm *vm);            /* end the process tree; exit status 0 */

@@ -157,6 +157,14 @@ void chipset_ferr_clear(struct chipset *cs)
     cs_unlock(cs);
 }
 
+void chipset_mce_look(struct chipset *cs)
+{
+    for (unsigned i = 0; i < cs->vcpus; i++)
+        if (__atomic_load_n(&cs->page->mce[i].seq, __ATOMIC_ACQUIRE) !=
+            __atomic_load_n(&cs->page->run[i].mce_seen, __ATOMIC_RELAXED))
+            cs->host.vcpu_kick(cs->host.opaque, i);
+}
+
 void chipset_power_button(struct chipset *cs)
 {
     cs_lock(cs);

@@ -104,5 +104,6 @@ uint64_t chipset_timers_run(struct chipset *cs);
 uint64_t chipset_deadline(struct chipset *cs);
 void chipset_serial_input(struct chipset *cs);  /* rx rings may have data, tx rings may have room */
 void chipset_power_button(struct chipset *cs);
+void chipset_mce_look(struct chipset *cs); /* wakes the vCPUs for which the vmm left a machine-check error */
 
 #endif

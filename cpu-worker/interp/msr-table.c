@@ -10,7 +10,8 @@
 #define ANY     0xffffu
 #define INTEL   1u
 #define AMD     2u
-#define BANKS   10u
+#define BANKS   ABI_MCE_BANKS
+#define HWCR_STATUS_WRITE (1ull << 18) /* AMD: McStatusWrEn */
 #define BIT64(n) (1ull << (n))
 
 /* Registers that need a feature (either of two) or a vendor. Others are left to whoever keeps them. */
@@ -172,7 +173,14 @@ static const struct word *word_find(uint32_t msr)
             return &words[i];
     return NULL;
 }
-/* Bank registers: CTL keeps what is written, STATUS, ADDR and MISC are zero and take only zero. */
+static uint64_t *bank_word(const struct cpu *c, uint32_t msr)
+{
+    unsigned bank = (msr - 0x400) / 4;
+    struct abi_mce_bank *b = &c->s->mce_bank[bank];
+    return (msr & 3) == 0 ? &c->s->mci_ctl[bank] : (msr & 3) == 1 ? &b->status : (msr & 3) == 2 ? &b->addr : &b->misc;
+}
+/* CTL keeps what is written; STATUS, ADDR and MISC are cleared by a zero and take nothing else (15.3.2), but on
+ * AMD's processors where HWCR lets them. */
 static bool bank_register(uint32_t msr)
 {
     return msr >= 0x400 && msr < 0x400 + 4 * BANKS;
@@ -181,7 +189,7 @@ bool msr_table_read(const struct cpu *c, uint32_t msr, uint64_t *v)
 {
     const struct word *w = word_find(msr);
     if (bank_register(msr)) {
-        *v = msr & 3 ? 0 : c->s->mci_ctl[(msr - 0x400) / 4];
+        *v = *bank_word(c, msr);
         return true;
     }
     if (msr == 0x8b) { /* microcode revision */
@@ -201,9 +209,9 @@ enum msr_table_result msr_table_write(struct cpu *c, uint32_t msr, uint64_t v)
 {
     const struct word *w = word_find(msr);
     if (bank_register(msr)) {
-        if (msr & 3)
-            return v ? MSR_FAULT : MSR_DONE;
-        c->s->mci_ctl[(msr - 0x400) / 4] = v;
+        if ((msr & 3) && v && !(c->vendor == ABI_CPU_AMD && (c->s->hwcr & HWCR_STATUS_WRITE)))
+            return MSR_FAULT;
+        *bank_word(c, msr) = v;
         return MSR_DONE;
     }
     if (msr == 0x8b || msr == 0x79 || msr == 0xc0010020) /* an update is loaded and changes nothing */

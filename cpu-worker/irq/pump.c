@@ -29,6 +29,7 @@ void pump_look(struct pump *p)
         p->flush(p->opaque);
     for (unsigned slot = 0; slot < ABI_ISR_MAX; slot++)
         chipset_isr_update(p->cs, slot);
+    chipset_mce_look(p->cs);
     uint32_t button = __atomic_load_n(&page->power_button, __ATOMIC_RELAXED);
     if (button != page->chipset.pm.power_button_seen)
         chipset_power_button(p->cs);

@@ -20,6 +20,7 @@
 #include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/chain.h"
 #include "cpu-worker/run/debug.h"
+#include "cpu-worker/run/mce.h"
 #include "cpu-worker/run/smm.h"
 #include "cpu-worker/run/startup.h"
 #include "cpu-worker/run/team.h"
@@ -115,7 +116,7 @@ static bool must_wake(struct cpu *c)
 {
     if (c->pause_req || c->flush_req || startup_ready(c) || smm_smi_ready(c))
         return true;
-    return !c->s->wait_sipi && ((!c->s->nmi_blocked && chipset_nmi_pending(c->chipset, c->index)) ||
+    return !c->s->wait_sipi && (mce_waits(c) || (!c->s->nmi_blocked && chipset_nmi_pending(c->chipset, c->index)) ||
                                 ((c->eflags & RF_IF) && chipset_intr_pending(c->chipset, c->index)));
 }
 /* HLT, MWAIT, or the wait for a start-up IPI: sleep until something may have to be done. */
@@ -168,7 +169,10 @@ static bool events_take(struct cpu *c)
         startup_take(c);
     if (c->s->wait_sipi)
         return false;
-    if (!c->s->intr_shadow && smm_smi_ready(c)) { /* before everything else (SDM volume 3, table 6-2) */
+    if (mce_waits(c)) { /* the first of all (SDM volume 3, table 6-2) */
+        mce_take(c);
+        c->exit_request = 1;
+    } else if (!c->s->intr_shadow && smm_smi_ready(c)) { /* before everything else (SDM volume 3, table 6-2) */
         smm_enter(c);
         c->exit_request = 1; /* the handler may unblock what waits now */
     } else if (c->s->db_pending && c->s->intr_shadow != SHADOW_SS) { /* before NMI and interrupts (table 6-2) */

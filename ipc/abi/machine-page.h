@@ -139,7 +139,15 @@ struct abi_vcpu_run {
     uint32_t apic_id; /* vmm, before the worker starts: initial APIC ID, from the topology */
     uint32_t halted;  /* worker: 1 while it sleeps (HLT, or waiting for a start-up IPI) */
     uint64_t insns;   /* worker publishes now and then: retired guest instructions */
-    uint8_t pad[48];
+    uint32_t mce_seen; /* worker: the last seq of mce[] it has taken */
+    uint8_t pad[44];
+};
+
+/* A machine-check error for one vCPU: the vmm writes it, then increments seq and rings the doorbell. */
+struct abi_mce {
+    uint32_t seq, bank;
+    uint64_t status, mcg_status, addr, misc;
+    uint8_t pad[24];
 };
 
 /* ---- the page ------------------------------------------------------------------------------------ */
@@ -167,6 +175,7 @@ struct abi_machine_page {
     struct abi_dev_entry dev[ABI_DEV_MAX] __attribute__((aligned(64)));
     struct abi_mailbox mbox[ABI_VCPU_MAX] __attribute__((aligned(64)));
     struct abi_vcpu_run run[ABI_VCPU_MAX] __attribute__((aligned(64)));
+    struct abi_mce mce[ABI_VCPU_MAX] __attribute__((aligned(64)));
     struct abi_serial serial[ABI_SERIAL_MAX] __attribute__((aligned(64)));
     struct abi_vcpu_state vcpu[ABI_VCPU_MAX] __attribute__((aligned(4096)));
     struct abi_chipset_state chipset __attribute__((aligned(4096)));
@@ -177,6 +186,7 @@ _Static_assert(sizeof(struct abi_irq_route) == 32, "ABI");
 _Static_assert(sizeof(struct abi_mailbox) == 64, "ABI");
 _Static_assert(ABI_DEV_VCPUS == ABI_VCPU_MAX, "ABI");
 _Static_assert(sizeof(struct abi_vcpu_run) == 64, "ABI");
+_Static_assert(sizeof(struct abi_mce) == 64, "ABI");
 _Static_assert(sizeof(struct abi_vcpu_state) % 64 == 0, "ABI: vCPUs share no cache line");
 _Static_assert(sizeof(struct abi_char_ring) == 128 + ABI_CHAR_RING, "ABI");
 

@@ -41,6 +41,10 @@ struct abi_dtable {
     uint32_t limit;
     uint32_t pad;
 };
+#define ABI_MCE_BANKS 10u
+struct abi_mce_bank {
+    uint64_t status, addr, misc;
+};
 struct abi_vcpu_state {
     uint64_t gpr[16]; /* rax rcx rdx rbx rsp rbp rsi rdi r8..r15 */
     uint64_t rip;
@@ -50,7 +54,7 @@ struct abi_vcpu_state {
     uint64_t cr0, cr2, cr3, cr4, cr8, efer;
     uint64_t dr[8];
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
-    uint64_t mcg_status, mcg_ctl, mci_ctl[10]; /* machine check: nothing is ever reported */
+    uint64_t mcg_status, mcg_ctl, mci_ctl[ABI_MCE_BANKS];
     uint64_t syscfg, hwcr, nb_cfg, de_cfg;     /* AMD: C0010010H, C0010015H, C001001FH, C0011029H */
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, tsc_aux, xcr0, misc_enable;
@@ -85,6 +89,7 @@ struct abi_vcpu_state {
     uint32_t smm;         /* ABI_SMM_* */
     uint32_t smbase;      /* ABI_SMBASE_RESET at power-on, then what SMM handlers moved it to */
     uint32_t smm_db;      /* db_pending of the program that the SMI interrupted */
+    struct abi_mce_bank mce_bank[ABI_MCE_BANKS];
 };
 _Static_assert(sizeof(struct abi_segment) == 24, "ABI");
 _Static_assert(sizeof(struct abi_vcpu_state) <= 4096, "ABI");

@@ -155,6 +155,8 @@ static const struct command commands[] = {
     {"hostfwd_remove", "[netdev] [tcp|udp]:[hostaddr]:hostport", 1, HMP_REST, hmp_hostfwd_remove,
      "end a forward"},
     {"info", "[subcommand]", 0, 1, run_info, "show various information about the system state"},
+    {"mce", "[-b] cpu bank status mcgstatus addr misc", 6, HMP_REST, hmp_mce,
+     "inject a machine-check error; -b: tell the other CPUs too"},
     {"netdev_add", "type,id=name[,option]...", 1, HMP_REST, hmp_netdev_add, "add a network back end"},
     {"netdev_del", "id", 1, 1, hmp_netdev_del, "remove a network back end"},
     {"netdev_replace", "card netdev", 1, HMP_REST, hmp_netdev_replace,

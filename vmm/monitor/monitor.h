@@ -32,6 +32,7 @@ void hmp_print(struct hmp_out *o, const char *fmt, ...) __attribute__((format(pr
 /* Runs one line. Lines end in '\n'. */
 void hmp_execute(struct vm *vm, const char *line, struct hmp_out *out);
 void hmp_info(struct vm *vm, const char *topic, struct hmp_out *out);
+void hmp_mce(struct vm *vm, const char *arg, struct hmp_out *out); /* hmp-mce.c */
 void hmp_info_help(struct hmp_out *out);
 unsigned hmp_cpu(const struct vm *vm); /* the CPU chosen with `cpu N` */
 bool hmp_cpu_choose(const struct vm *vm, unsigned long n); /* false: there is no such CPU */

@@ -52,6 +52,13 @@ int vm_reset(struct vm *vm)
     return 0;
 }
 
+void vm_mce(struct vm *vm, unsigned vcpu, const struct abi_mce *e)
+{
+    (void)vm;
+    (void)e;
+    note(vcpu ? "mce1" : "mce0");
+}
+
 void vm_powerdown(struct vm *vm)
 {
     (void)vm;

@@ -130,6 +130,10 @@ static const char *const script[][2] = {
      "'static' or 'full'"},
     {"{\"execute\":\"query-cpu-model-expansion\",\"arguments\":{\"type\":\"full\",\"model\":{\"name\":5}}}",
      "'name' and 'props'"},
+    {"{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"mce 0 1 0xb200000000000000 5 0 0\"}}",
+     "{\"return\": \"\"}"},
+    {"{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"mce 0 10 0 5 0 0\"}}", "bank 0 to 9"},
+    {"{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"mce 0 1 zero 5 0 0\"}}", "six numbers"},
     {"{\"execute\":\"query-name\"}{\"execute\":\"query-kvm\"}", "\"enabled\""},
 };
 
@@ -141,7 +145,7 @@ static void test_script(void)
                "\"package\": ");
     for (unsigned i = 0; i < sizeof(script) / sizeof(script[0]); i++)
         ask(fd, script[i][0], script[i][1]);
-    CHECK(!strcmp(fake.calls, "cont stop reset powerdown resize virtio0 1048576 throttle virtio0 5 7 4096 restart restart "));
+    CHECK(!strcmp(fake.calls, "cont stop reset powerdown resize virtio0 1048576 throttle virtio0 5 7 4096 restart restart mce0 "));
     fake.fail = -5;
     ask(fd, "{\"execute\":\"cont\"}", "\"desc\": \"the fake says no\"");
     close(fd);
