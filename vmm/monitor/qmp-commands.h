@@ -13,6 +13,8 @@ int query_chardev(struct qmp_call *c);
 /* qmp-cpu.c */
 int query_cpu_definitions(struct qmp_call *c);
 int query_cpu_model_expansion(struct qmp_call *c);
+int query_cpu_model_comparison(struct qmp_call *c);
+int query_cpu_model_baseline(struct qmp_call *c);
 /* qmp-query.c */
 int query_cpus_fast(struct qmp_call *c);
 int query_kvm(struct qmp_call *c);

@@ -132,3 +132,94 @@ int query_cpu_model_expansion(struct qmp_call *c)
     jw_end_object(c->out);
     return 0;
 }
+
+/* ---- two models: comparison and baseline ---------------------------------------------------- */
+
+/* The argument called key as a model. False: reported. */
+static bool model_arg(struct qmp_call *c, const char *key, struct abi_cpu_model *m)
+{
+    static char text[4096];
+    char err[200];
+
+    if (!model_text(c, json_member(c->doc, c->args, key), text, sizeof(text))) {
+        snprintf(err, sizeof(err), "Parameter '%s' expects 'name' and 'props' of plain values", key);
+        refuse(c, err);
+        return false;
+    }
+    if (cpu_model_read(text, m, err, sizeof(err))) {
+        refuse(c, strncmp(err, "bulkhead: cpu: ", 15) ? err : err + 15);
+        return false;
+    }
+    return true;
+}
+/* What is not a feature and may differ all the same. */
+static bool identity_differs(const struct abi_cpu_model *a, const struct abi_cpu_model *b, unsigned i)
+{
+    switch (i) {
+    case 0:
+        return memcmp(a->vendor_id, b->vendor_id, sizeof(a->vendor_id));
+    case 1:
+        return a->family != b->family;
+    case 2:
+        return a->model != b->model;
+    default:
+        return a->stepping != b->stepping;
+    }
+}
+static const char *const identity_name[] = {"vendor", "family", "model", "stepping"};
+
+int query_cpu_model_comparison(struct qmp_call *c)
+{
+    struct abi_cpu_model a, b;
+    bool more = false, less = false, other = false;
+
+    if (!model_arg(c, "modela", &a) || !model_arg(c, "modelb", &b))
+        return -1;
+    for (unsigned w = 0; w < ABI_CPU_WORDS; w++) {
+        more |= a.feat[w] & ~b.feat[w];
+        less |= b.feat[w] & ~a.feat[w];
+    }
+    for (unsigned i = 0; i < 4; i++)
+        other |= identity_differs(&a, &b, i);
+    jw_object(c->out, "return");
+    jw_string(c->out, "result", other || (more && less) ? "incompatible" : more ? "superset" : less ? "subset" : "identical");
+    jw_array(c->out, "responsible-properties");
+    for (unsigned i = 0; i < cpu_feature_count; i++) {
+        unsigned f = cpu_feature_table[i].feature;
+        if (abi_cpu_has(a.feat, f) != abi_cpu_has(b.feat, f))
+            jw_string(c->out, NULL, cpu_feature_table[i].name);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        if (identity_differs(&a, &b, i))
+            jw_string(c->out, NULL, identity_name[i]);
+    jw_end_array(c->out);
+    jw_end_object(c->out);
+    return 0;
+}
+/* What both have, under the identity of the older one. */
+int query_cpu_model_baseline(struct qmp_call *c)
+{
+    struct abi_cpu_model a, b;
+
+    if (!model_arg(c, "modela", &a) || !model_arg(c, "modelb", &b))
+        return -1;
+    if (identity_differs(&a, &b, 0))
+        return refuse(c, "there is no baseline of models of two vendors");
+    for (unsigned w = 0; w < ABI_CPU_WORDS; w++)
+        a.feat[w] &= b.feat[w];
+    if (b.family < a.family || (b.family == a.family && b.model < a.model)) {
+        a.family = b.family;
+        a.model = b.model;
+        a.stepping = b.stepping;
+        memcpy(a.brand, b.brand, sizeof(a.brand));
+    }
+    a.level = b.level < a.level ? b.level : a.level;
+    a.xlevel = b.xlevel < a.xlevel ? b.xlevel : a.xlevel;
+    jw_object(c->out, "return");
+    jw_object(c->out, "model");
+    jw_string(c->out, "name", "base");
+    props_write(c->out, &a);
+    jw_end_object(c->out);
+    jw_end_object(c->out);
+    return 0;
+}
