@@ -8,9 +8,6 @@
 
 #include "ipc/abi/vcpu-state.h"
 
-const int8_t gen_host[16] = {H_RAX, H_R8, H_RDX, H_RBX, H_R11, H_RBP, H_RSI, H_RDI,
-                             -1, -1, -1, -1, H_R12, H_R13, H_R14, H_R15};
-
 static void constant_address(struct gen *t, const struct gea *ea, unsigned d)
 {
     int64_t disp = ea->disp;
@@ -43,14 +40,14 @@ void gen_address(struct gen *t, const struct gea *ea, unsigned d, unsigned tmp)
     }
 }
 
-static bool pinned(int reg)
+static bool pinned(const struct gen *t, int reg)
 {
-    return reg < 0 || gen_host[reg] >= 0;
+    return reg < 0 || gen_host(t, reg) >= 0;
 }
 /* Base and index are in host registers, and nothing else is added but a displacement. */
-static bool direct(const struct gea *ea)
+static bool direct(const struct gen *t, const struct gea *ea)
 {
-    return !ea->a32 && !ea->rip && ea->seg < 0 && ea->base >= 0 && pinned(ea->base) && pinned(ea->index);
+    return !ea->a32 && !ea->rip && ea->seg < 0 && ea->base >= 0 && pinned(t, ea->base) && pinned(t, ea->index);
 }
 static void cold_add(struct gen *t, struct cold c)
 {
@@ -98,13 +95,13 @@ static void compare_quietly(struct gen *t, unsigned size, struct cold c)
     emit_here8(e, hit);
     cold_add(t, c);
 }
-/* Checks [ea, ea + size). Of an address that is not direct, the address is in r10 afterwards. */
+/* Checks [ea, ea + size). Of an address that is not direct, the address is in r10 afterwards, if r10 is free. */
 static void check(struct gen *t, const struct gea *ea, unsigned size, unsigned window, uint32_t word, bool to_twin)
 {
     struct emit *e = &t->e;
     struct cold c = {.kind = COLD_MISS, .retry = e->n, .ea = *ea, .word = word | size | window << 24, .to_twin = to_twin};
-    bool quiet = !gen_flags_free(t), plain = direct(ea);
-    if (!plain) {
+    bool quiet = !gen_flags_free(t), plain = direct(t, ea);
+    if (!plain && t->cached < 0) {
         gen_address(t, ea, H_R10, H_R9);
         if (quiet) {
             emit_load(e, H_R9, rm_gs(AT(wnpage) + window * 8));
@@ -112,9 +109,9 @@ static void check(struct gen *t, const struct gea *ea, unsigned size, unsigned w
         } else {
             emit_mov(e, H_RCX, H_R10);
         }
-    } else if (quiet && ea->index < 0) {
+    } else if (quiet && plain && ea->index < 0) {
         emit_load(e, H_R9, rm_gs(AT(wnpage) + window * 8));
-        emit_lea(e, H_RCX, gen_host[ea->base], H_R9, 1, (int32_t)ea->disp);
+        emit_lea(e, H_RCX, gen_host(t, ea->base), H_R9, 1, (int32_t)ea->disp);
     } else {
         gen_address(t, ea, H_RCX, H_R9);
         if (quiet) {
@@ -146,12 +143,18 @@ struct rm gen_access(struct gen *t, const struct gea *ea, unsigned size, bool wr
     } else {
         checked = true;
     }
-    if (direct(ea)) {
+    if (direct(t, ea)) {
         emit_load(e, H_R9, rm_gs(AT(waddend) + window * 8));
         if (ea->index < 0)
-            return rm_mem(gen_host[ea->base], H_R9, 1, (int32_t)ea->disp);
-        emit_lea(e, H_R9, H_R9, gen_host[ea->base], 1, 0);
-        return rm_mem(H_R9, gen_host[ea->index], ea->scale, (int32_t)ea->disp);
+            return rm_mem(gen_host(t, ea->base), H_R9, 1, (int32_t)ea->disp);
+        emit_lea(e, H_R9, H_R9, gen_host(t, ea->base), 1, 0);
+        return rm_mem(H_R9, gen_host(t, ea->index), ea->scale, (int32_t)ea->disp);
+    }
+    if (t->cached >= 0) {
+        gen_address(t, ea, H_RCX, H_R9);
+        emit_load(e, H_R9, rm_gs(AT(waddend) + window * 8));
+        emit_lea(e, H_R9, H_R9, H_RCX, 1, 0);
+        return rm_mem(H_R9, -1, 1, 0);
     }
     if (checked || (first && !t->twin && first->lo != first->off))
         gen_address(t, ea, H_R10, H_R9);

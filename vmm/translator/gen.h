@@ -49,12 +49,12 @@ struct gen {
     unsigned colds;
     uint8_t fault_insn[ABI_XL_FAULT_MAX]; /* of out->fault[] */
     bool fault_twin[ABI_XL_FAULT_MAX];
-    bool simd_ready;         /* the guest's SIMD state has been seen to be live */
+    int cached;              /* guest register of r8-r11 that host r10 holds, too, all through the block; or -1 */
     int8_t temp[4];          /* host registers of guest r8-r11 inside one instruction, -1 */
     uint8_t temps_free;      /* bit per host register */
 };
 
-extern const int8_t gen_host[16]; /* guest register -> host register, -1: in the frame */
+int gen_host(const struct gen *t, int guest); /* host register, or -1: in the frame only */
 
 /* address.c */
 bool gen_flags_free(const struct gen *t);           /* the current instruction's checks may clobber flags */
@@ -64,10 +64,11 @@ struct rm gen_access(struct gen *t, const struct gea *ea, unsigned size, bool wr
 void gen_fault_here(struct gen *t); /* the next host instruction may fault */
 void gen_cold(struct gen *t, enum cold_kind kind, uint32_t from, uint32_t word);
 void gen_colds_emit(struct gen *t);
-/* registers.c: operands of one instruction */
+/* registers.c: operands of one instruction, and the register kept in r10 */
+void gen_cache_choose(struct gen *t, bool loop);
+void gen_written(struct gen *t, unsigned guest); /* its host register has a new value */
 void gen_temps_begin(struct gen *t, unsigned free_mask);
 int gen_temp(struct gen *t, unsigned guest, bool load); /* host register, or -1 */
-void gen_temp_store(struct gen *t, unsigned guest);
 unsigned gen_read(struct gen *t, unsigned guest, unsigned tmp); /* a host register that holds it: tmp if it has to be loaded */
 /* operate.c, stack.c, branch.c: false = not translated after all, nothing may have been emitted */
 bool gen_operate(struct gen *t, const struct ginsn *g);

@@ -84,7 +84,7 @@ static int field_host(struct gen *t, const struct regs *p, const struct field *f
     case F_GPR:
         if (p->low && f->num == G_RCX)
             return H_RCX;
-        return gen_host[f->num] >= 0 ? gen_host[f->num] : gen_temp(t, f->num, p->reads >> f->num & 1);
+        return gen_host(t, f->num) >= 0 ? gen_host(t, f->num) : gen_temp(t, f->num, p->reads >> f->num & 1);
     case F_VECTOR:
         return f->num;
     default:
@@ -97,14 +97,11 @@ static bool byte_rex(const struct field *f)
 }
 static void store_back(struct gen *t, const struct field *f)
 {
-    if (f->class == F_GPR && f->wr && gen_host[f->num] < 0)
-        gen_temp_store(t, f->num);
+    if (f->class == F_GPR && f->wr)
+        gen_written(t, f->num);
 }
 void gen_simd_ready(struct gen *t)
 {
-    if (t->simd_ready)
-        return;
-    t->simd_ready = true;
     t->out->uses_simd = 1;
     emit_load(&t->e, H_RCX, GS(simd_dead));
     uint32_t live = emit_jrcxz(&t->e);
@@ -124,8 +121,6 @@ bool gen_operate(struct gen *t, const struct ginsn *g)
     struct rm rm = {0};
     if (!regs_plan(&p, g))
         return false;
-    if (g->simd)
-        gen_simd_ready(t);
     if (g->mem) {
         rm = gen_access(t, &g->ea, g->mem_size, g->mem_wr);
         if (p.low) {
@@ -169,8 +164,10 @@ bool gen_operate(struct gen *t, const struct ginsn *g)
 static void move_sized(struct gen *t, unsigned guest, unsigned s, unsigned bits)
 {
     struct enc o = {.op = 0x8b, .p66 = bits == 16, .w = bits == 64};
-    if (gen_host[guest] >= 0) {
-        emit_op(&t->e, &o, (unsigned)gen_host[guest], rm_reg(s));
+    if (gen_host(t, (int)guest) >= 0) {
+        emit_op(&t->e, &o, (unsigned)gen_host(t, (int)guest), rm_reg(s));
+        if ((int)guest == t->cached)
+            emit_store(&t->e, GS_GPR(guest), H_R10);
     } else if (bits == 16) {
         emit_op(&t->e, &(struct enc){.op = 0x89, .p66 = 1}, s, GS_GPR(guest));
     } else {
@@ -185,7 +182,7 @@ bool gen_lea(struct gen *t, const struct ginsn *g)
     if (!g->mem)
         return false;
     ea.seg = -1;
-    gen_address(t, &ea, H_R9, H_R10);
+    gen_address(t, &ea, H_R9, H_RCX);
     move_sized(t, g->reg.num, H_R9, g->opsize);
     return true;
 }

@@ -58,8 +58,11 @@ bool gen_pop(struct gen *t, const struct ginsn *g)
     unsigned d = g->opreg.class == F_GPR ? g->opreg.num : g->rm.num;
     struct rm rm = gen_access(t, &stack_top, 8, false);
     gen_fault_here(t);
-    if (gen_host[d] >= 0) {
-        emit_load(e, (unsigned)gen_host[d], rm);
+    int h = gen_host(t, (int)d);
+    if (h >= 0) {
+        emit_load(e, (unsigned)h, rm);
+        if ((int)d == t->cached)
+            emit_store(e, GS_GPR(d), H_R10);
     } else {
         emit_load(e, H_RCX, rm);
         emit_store(e, GS_GPR(d), H_RCX);

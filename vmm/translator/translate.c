@@ -29,8 +29,6 @@ static bool emit_one(struct gen *t, const struct ginsn *g, enum gen_kind k)
     case K_NOP:
         return true;
     case K_COPY:
-        if (g->mn == ZYDIS_MNEMONIC_VZEROUPPER || g->mn == ZYDIS_MNEMONIC_VZEROALL)
-            gen_simd_ready(t);
         emit_bytes(&t->e, g->bytes, g->len);
         return true;
     case K_OPERATE:
@@ -57,17 +55,14 @@ static bool emit_one(struct gen *t, const struct ginsn *g, enum gen_kind k)
 static bool try_one(struct gen *t, const struct ginsn *g, enum gen_kind k)
 {
     t->sub = 0;
-    uint32_t n = t->e.n, faults = t->out->faults, slots = t->out->slots, simd = t->out->uses_simd;
+    uint32_t n = t->e.n, faults = t->out->faults, slots = t->out->slots;
     unsigned colds = t->colds;
-    bool ready = t->simd_ready;
     if (emit_one(t, g, k))
         return true;
     t->e.n = n;
     t->out->faults = faults;
     t->out->slots = slots;
-    t->out->uses_simd = simd;
     t->colds = colds;
-    t->simd_ready = ready;
     return false;
 }
 /* After the last instruction that was translated, if it was no branch. */
@@ -129,14 +124,27 @@ static int poll_place(const struct gen *t)
             return k;
     return -1;
 }
+/* What is done once before the first instruction; a loop comes back behind it. */
+static void entry_emit(struct gen *t)
+{
+    for (unsigned k = 0; k < t->n; k++)
+        if (t->g[k].simd) {
+            gen_simd_ready(t);
+            break;
+        }
+    if (t->cached >= 0)
+        emit_load(&t->e, H_R10, GS_GPR(t->cached));
+}
 static void restart(struct gen *t)
 {
     t->e.n = 0;
     t->colds = 0;
-    t->simd_ready = t->twin = t->twin_wanted = false;
+    t->twin = t->twin_wanted = false;
     memset(t->out, 0, offsetof(struct abi_xl_out, slot));
     plan_make(&t->plan, t->g, t->n, loop_of(t), t->in->slot_base, t->in->mode & ABI_XL_MODE_USER);
     t->poll_at = poll_place(t);
+    gen_cache_choose(t, loop_of(t) >= 0);
+    entry_emit(t);
 }
 static void emit_all(struct gen *t)
 {
@@ -150,7 +158,6 @@ static void emit_all(struct gen *t)
         return;
     if (t->twin_wanted) {
         t->twin = true;
-        t->simd_ready = false;
         emit_block(t);
     }
     gen_colds_emit(t);
