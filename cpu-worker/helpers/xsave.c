@@ -6,27 +6,36 @@
  */
 #include "cpu-worker/helpers/xsave.h"
 #include "cpu-worker/helpers/x87-op.h"
+#include "cpu-worker/mmu/control.h"
 
 #define CR0_TS 8u
 #define CR4_OSXSAVE 0x40000u
 #define COMPACT (1ull << 63)
-#define IMAGE_MAX 832u
+#define IMAGE_MAX 896u
+#define PKRU_COMPONENT 9u
 
 enum { FORM_XSAVE, FORM_OPT, FORM_C, FORM_S }; /* o->imm; XRSTOR: FORM_XSAVE, XRSTORS: FORM_S */
 
 uint64_t xsave_components(const struct cpu *c)
 {
-    return XSAVE_X87 | XSAVE_SSE | (cpu_has(c, FEAT_AVX) ? XSAVE_AVX : 0);
+    return XSAVE_X87 | XSAVE_SSE | (cpu_has(c, FEAT_AVX) ? XSAVE_AVX : 0) |
+           (cpu_has(c, FEAT_PKU) ? XSAVE_PKRU : 0);
 }
 
 unsigned xsave_offset(unsigned n)
 {
-    return n == 2 ? XSAVE_EXTENDED : 0;
+    return n == 2 ? XSAVE_EXTENDED : n == PKRU_COMPONENT ? XSAVE_EXTENDED + 256 : 0;
 }
 
 unsigned xsave_size(unsigned n)
 {
-    return n == 2 ? 256 : 0;
+    return n == 2 ? 256 : n == PKRU_COMPONENT ? 8 : 0;
+}
+
+/* Where PKRU is: in a compacted image that depends on what else XCOMP_BV says is there. */
+static unsigned pkru_offset(uint64_t comp, bool compact)
+{
+    return compact && !(comp & XSAVE_AVX) ? XSAVE_EXTENDED : xsave_offset(PKRU_COMPONENT);
 }
 
 unsigned xsave_image_size(uint64_t components, bool compact)
@@ -61,7 +70,8 @@ uint64_t xsave_in_use(struct cpu *c)
         low |= v[0] | v[1];
         high |= v[2] | v[3];
     }
-    return (x87_initial(s) ? 0 : XSAVE_X87) | (low ? XSAVE_SSE : 0) | (high ? XSAVE_AVX : 0);
+    return (x87_initial(s) ? 0 : XSAVE_X87) | (low ? XSAVE_SSE : 0) | (high ? XSAVE_AVX : 0) |
+           (s->pkru ? XSAVE_PKRU : 0);
 }
 
 /* ---- pieces of guest memory ---- */
@@ -71,7 +81,7 @@ struct image {
     unsigned count;
     struct {
         uint16_t at, len;
-    } piece[6];
+    } piece[7];
     uint8_t b[IMAGE_MAX] __attribute__((aligned(64)));
 };
 
@@ -133,16 +143,20 @@ static uint64_t begin(struct cpu *c, const struct op *o, struct image *m, bool w
     return c->s->xcr0 & ((uint32_t)c->gpr[REG_RAX] | c->gpr[REG_RDX] << 32);
 }
 
-/* The first byte of the area and the last that what is asked for has there are checked before anything is
- * written; a restore checks the header in between. */
-static void end_probe(struct cpu *c, const struct op *o, uint64_t asked, bool compact, bool write)
+/* The first byte of the area and the last that what is asked for has there (of an image with `comp`, which is
+ * what is asked for in a standard one) are checked before anything is written; a restore checks the header in
+ * between. */
+static void end_probe(struct cpu *c, const struct op *o, uint64_t asked, uint64_t comp, bool compact, bool write)
 {
-    simd_part_probe(c, o, xsave_image_size(asked, compact) - 1, 1, write);
+    unsigned size = xsave_image_size(asked, false);
+    if (compact && (asked & XSAVE_PKRU))
+        size = pkru_offset(comp, true) + xsave_size(PKRU_COMPONENT);
+    simd_part_probe(c, o, size - 1, 1, write);
 }
 
 /* ---- saving: aux = vector registers there are in this mode, src = 64-bit pointers ---- */
 
-static void components_put(struct cpu *c, const struct op *o, struct image *m, uint64_t which)
+static void components_put(struct cpu *c, const struct op *o, struct image *m, uint64_t which, unsigned pkru_at)
 {
     if (which & XSAVE_X87) {
         fxsave_put_x87(c, o->src, m->b);
@@ -158,6 +172,11 @@ static void components_put(struct cpu *c, const struct op *o, struct image *m, u
             memcpy(m->b + XSAVE_EXTENDED + 16 * i, c->s->ymm[i] + 16, 16);
         piece_add(m, XSAVE_EXTENDED, 16u * o->aux);
     }
+    if (which & XSAVE_PKRU) {
+        uint64_t v = c->s->pkru;
+        memcpy(m->b + pkru_at, &v, 8);
+        piece_add(m, pkru_at, 8);
+    }
 }
 
 static void mxcsr_put(struct cpu *c, struct image *m)
@@ -172,10 +191,10 @@ WORKER_OP(xsave)
     struct image m;
     uint64_t asked = begin(c, o, &m, true), used = xsave_in_use(c);
 
-    end_probe(c, o, asked, false, true);
+    end_probe(c, o, asked, asked, false, true);
     piece_read(c, o, &m, XSAVE_HEADER, 8);
     header_put(&m, 0, (header_get(&m, 0) & ~asked) | (used & asked));
-    components_put(c, o, &m, o->imm == FORM_OPT ? asked & used : asked);
+    components_put(c, o, &m, o->imm == FORM_OPT ? asked & used : asked, pkru_offset(asked, false));
     if (asked & (XSAVE_SSE | XSAVE_AVX))
         mxcsr_put(c, &m);
     piece_add(&m, XSAVE_HEADER, 8);
@@ -188,10 +207,10 @@ WORKER_OP(xsave_compact)
     struct image m;
     uint64_t asked = begin(c, o, &m, true), used = xsave_in_use(c);
 
-    end_probe(c, o, asked, true, true);
+    end_probe(c, o, asked, asked, true, true);
     if (simd_mxcsr(c) != MXCSR_DEFAULT)
         used |= XSAVE_SSE;
-    components_put(c, o, &m, asked & used);
+    components_put(c, o, &m, asked & used, pkru_offset(asked, true));
     if (asked & used & XSAVE_SSE)
         mxcsr_put(c, &m);
     header_put(&m, 0, asked & used);
@@ -231,6 +250,15 @@ static void vectors_get(struct cpu *c, const struct op *o, const struct image *m
         memcpy(c->s->ymm[i] + 16, bv & XSAVE_AVX ? m->b + XSAVE_EXTENDED + 16 * i : zero, 16);
 }
 
+/* NULL: its initial state, which is 0. The rights hold from the next access on. */
+static void pkru_get(struct cpu *c, const uint8_t *p)
+{
+    uint32_t v = 0;
+    if (p)
+        memcpy(&v, p, 4);
+    pkru_write(c, v);
+}
+
 WORKER_OP(xrstor)
 {
     struct image m;
@@ -243,13 +271,16 @@ WORKER_OP(xrstor)
         simd_gp(c, o);
     uint64_t bv = header_get(&m, 0);
     bool compact = header_get(&m, 1) & COMPACT;
-    end_probe(c, o, compact ? asked & bv : asked, compact, false);
+    unsigned pkru_at = pkru_offset(header_get(&m, 1), compact);
+    end_probe(c, o, compact ? asked & bv : asked, header_get(&m, 1), compact, false);
     bool sets_mxcsr = asked & (compact ? XSAVE_SSE : XSAVE_SSE | XSAVE_AVX);
     bool loads_mxcsr = sets_mxcsr && (!compact || (bv & XSAVE_SSE));
     if (asked & ((bv & 3) | (loads_mxcsr ? 7 : 0)))
         piece_read(c, o, &m, 0, 160 + 16u * o->aux);
     if (asked & bv & XSAVE_AVX)
         piece_read(c, o, &m, XSAVE_EXTENDED, 16u * o->aux);
+    if (asked & bv & XSAVE_PKRU)
+        piece_read(c, o, &m, pkru_at, 8);
     if (loads_mxcsr)
         memcpy(&mxcsr, m.b + 24, 4);
     if (mxcsr & ~simd_mxcsr_mask(c))
@@ -261,6 +292,8 @@ WORKER_OP(xrstor)
     else if (asked & XSAVE_X87)
         x87_initialise(c->s);
     vectors_get(c, o, &m, asked, bv);
+    if (asked & XSAVE_PKRU)
+        pkru_get(c, bv & XSAVE_PKRU ? m.b + pkru_at : NULL);
 }
 
 /* ---- decoding ---- */

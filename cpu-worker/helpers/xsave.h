@@ -11,6 +11,7 @@
 #define XSAVE_X87 1u
 #define XSAVE_SSE 2u
 #define XSAVE_AVX 4u
+#define XSAVE_PKRU 0x200u
 #define XSAVE_HEADER 512u /* after the FXSAVE image */
 #define XSAVE_EXTENDED 576u
 
@@ -18,7 +19,8 @@
 uint64_t xsave_components(const struct cpu *c);
 /* Components that are not in their initial state (XINUSE). */
 uint64_t xsave_in_use(struct cpu *c);
-/* Offset and size of component n in a standard image; 0 if there is none of its own. */
+/* Offset and size of component n in a standard image; 0 if there is none of its own. The offsets are those of
+ * a processor that has these components only. */
 unsigned xsave_offset(unsigned n);
 unsigned xsave_size(unsigned n);
 /* Bytes of an image with these components. */

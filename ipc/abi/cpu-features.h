@@ -127,7 +127,7 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(AVX512VL, 7_EBX, 31, NONE, "avx512vl", NULL)                                                 \
     F(AVX512VBMI, 7_ECX, 1, NONE, "avx512vbmi", NULL)                                              \
     F(UMIP, 7_ECX, 2, OWN, "umip", NULL)                                                           \
-    F(PKU, 7_ECX, 3, NONE, "pku", NULL)                                                            \
+    F(PKU, 7_ECX, 3, OWN,  "pku", NULL)                                                            \
     F(WAITPKG, 7_ECX, 5, NONE, "waitpkg", NULL)                                                    \
     F(AVX512VBMI2, 7_ECX, 6, NONE, "avx512vbmi2", NULL)                                            \
     F(GFNI, 7_ECX, 8, HOST, "gfni", NULL)                                                          \

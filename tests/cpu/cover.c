@@ -55,6 +55,7 @@ static const struct cover table[] = {
     {M(MONITOR), true, UNIT "monitor.c", "monitor"}, {M(MWAIT), true, UNIT "monitor.c", "mwait"},
     {M(MONITORX), false, UNIT "monitor.c", "monitorx"}, {M(MWAITX), false, UNIT "monitor.c", "mwaitx"},
     {M(MOVDIRI), false, UNIT "monitor.c", "movdiri"}, {M(MOVDIR64B), false, UNIT "monitor.c", "movdir64b"},
+    {M(RDPKRU), false, UNIT "tlb.c", "rdpkru"}, {M(WRPKRU), false, UNIT "tlb.c", "wrpkru"},
     {M(RSM), true, UNIT "modes.c", "rsm"},
 };
 /* Forms of instructions that otherwise run here. */
