@@ -29,6 +29,8 @@ static const struct sock_fprog filters[SBX_ROLES] = {
     [SBX_UI] = FILTER(bpf_ui),
     [SBX_IMG] = FILTER(bpf_img),
     [SBX_IDE] = FILTER(bpf_ide),
+    [SBX_AHCI] = FILTER(bpf_ahci),
+    [SBX_NVME] = FILTER(bpf_nvme),
     [SBX_CLERK] = FILTER(bpf_clerk),
     [SBX_TRANSLATOR] = FILTER(bpf_translator),
 };

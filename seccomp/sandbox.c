@@ -19,6 +19,8 @@ static const char *const role_names[SBX_ROLES] = {
     [SBX_UI] = "ui",
     [SBX_IMG] = "img",
     [SBX_IDE] = "ide",
+    [SBX_AHCI] = "ahci",
+    [SBX_NVME] = "nvme",
     [SBX_CLERK] = "clerk",
     [SBX_TRANSLATOR] = "translator",
 };

@@ -21,6 +21,8 @@ enum sbx_role {
     SBX_CLERK,
     SBX_TRANSLATOR,
     SBX_IDE,
+    SBX_AHCI,
+    SBX_NVME,
     SBX_ROLES
 };
 enum sbx_mode { SBX_REQUIRE, SBX_REDUCED, SBX_OFF }; /* same values as enum spawn_sandbox */

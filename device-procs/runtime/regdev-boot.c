@@ -66,6 +66,8 @@ static void link_rung(void *opaque, int fd, uint32_t events)
 
     (void)events;
     ipc_eventfd_drain(fd);
+    if (d->ready)
+        regdev_step_begin(d);
     disklink_poll(&k->l);
     if (d->ready)
         regdev_step_end(d);

@@ -92,9 +92,17 @@ static void lines_drive(struct regdev *d)
     }
 }
 
+void regdev_step_begin(struct regdev *d)
+{
+    if (d->ops->step_begin)
+        d->ops->step_begin(d);
+}
+
 void regdev_step_end(struct regdev *d)
 {
     devstate_commit(&d->st);
+    if (d->ops->publish)
+        d->ops->publish(d);
     for (unsigned i = 0; i < ABI_DEV_UNITS; i++)
         if (d->link[i].there)
             disklink_flush(&d->link[i].l);
@@ -164,6 +172,7 @@ static void slot_serve(struct regdev *d, unsigned vcpu)
     if (__atomic_load_n(&b->req, __ATOMIC_RELAXED) != req)
         return;
     d->in_access = true;
+    regdev_step_begin(d);
     q.value = size_ok(q.size) ? request_run(d, &q) : ~0ull;
     head(d)->last_vcpu = vcpu;
     head(d)->last_req = req;
@@ -207,7 +216,10 @@ static void resume(struct regdev *d)
     if (!links_drained(d))
         return;
     d->ready = true;
+    if (d->ops->publish)
+        d->ops->publish(d);
     regdev_answer_again(d);
+    regdev_step_begin(d);
     regdev_units_look(d);
     if (d->ops->units_changed)
         d->ops->units_changed(d);
@@ -222,7 +234,9 @@ void regdev_work(struct regdev *d)
     if (!d->ready)
         resume(d);
     reset_look(d);
-    if (regdev_units_look(d))
+    if (d->ready)
+        regdev_step_begin(d);
+    if (regdev_units_look(d) && d->ready)
         regdev_step_end(d);
     if (!d->ready)
         return;

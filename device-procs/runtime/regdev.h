@@ -33,6 +33,10 @@ struct regdev_ops {
     uint32_t kind, version;  /* of the state layout */
     void *state;             /* begins with struct regdev_head */
     size_t state_size;
+    /* Optional: a step begins; its effects in guest memory that must not be seen before the commit. A
+     * successor publishes the last committed step's once more. */
+    void (*step_begin)(struct regdev *d);
+    void (*publish)(struct regdev *d);
     /* All but lines may be called only inside a step. */
     void (*power_on)(struct regdev *d); /* state is zero but for its head */
     bool (*state_ok)(struct regdev *d); /* a predecessor's state: every index in range? */

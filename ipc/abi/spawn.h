@@ -21,6 +21,8 @@ enum spawn_program {
     SPAWN_UI,
     SPAWN_TRANSLATOR,
     SPAWN_IDE, /* this and what follows: controllers */
+    SPAWN_AHCI,
+    SPAWN_NVME,
     SPAWN_PROGRAMS
 };
 enum spawn_sandbox { SPAWN_SBX_REQUIRE, SPAWN_SBX_REDUCED, SPAWN_SBX_OFF };

@@ -13,6 +13,11 @@ import guest
 # name: (role of its process, modules, device node, kernel command line, arguments with %s for the image)
 CONTROLLERS = {
     "ide-dma": ("ide", "ata_piix,sd_mod", "/dev/sda", "", ["-hda", "%s"]),
+    "ahci": ("ahci", "ahci,sd_mod", "/dev/sda", "",
+             ["-drive", "file=%s,format=raw,if=none,id=d", "-device", "ich9-ahci,id=sata",
+              "-device", "ide-hd,drive=d,bus=sata.0"]),
+    "nvme": ("nvme", "nvme", "/dev/nvme0n1", "",
+             ["-drive", "file=%s,format=raw,if=none,id=d", "-device", "nvme,drive=d,serial=N1"]),
     "ide-pio": ("ide", "ata_piix,sd_mod", "/dev/sda", "libata.dma=0", ["-hda", "%s"]),
 }
 

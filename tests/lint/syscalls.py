@@ -10,7 +10,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEVICES = ["ide"]
+DEVICES = ["ide", "ahci", "nvme"]
 CHILDREN = ["cpu-worker", "block", "net", "net-link", "ui", "translator"] + DEVICES
 GROUPS = {"child": CHILDREN, "device": DEVICES, "all": CHILDREN + ["vmm"]}
 MAX = 40

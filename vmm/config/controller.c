@@ -13,6 +13,8 @@ static const struct {
     unsigned buses, units;
 } shapes[CTL_KINDS] = {
     [CTL_IDE] = {"ide", 2, 2},
+    [CTL_AHCI] = {"ahci", 6, 1},
+    [CTL_NVME] = {"nvme", 1, 8},
 };
 
 static int fail_dev(struct parse *c, const struct pend_device *dev, const char *fmt, const char *what)
@@ -25,7 +27,7 @@ int controller_unit_take(struct parse *c, struct pend_device *dev)
     int i;
 
     if (!dev->backend[0])
-        return dev->cd ? 0 : fail_dev(c, dev, "%s", "drive property not set");
+        return dev->cd || (dev->kind == DEV_CTL && dev->ctl != CTL_NVME) ? 0 : fail_dev(c, dev, "%s", "drive property not set");
     i = disk_take(c, dev);
     if (i < 0)
         return -1;
@@ -75,14 +77,13 @@ static struct plan_ctl *board_ide(struct parse *c)
 }
 
 /* "ide.1": which controller, and which of its buses. */
-static struct plan_ctl *bus_find(struct parse *c, const char *bus, enum plan_ctl_kind want, unsigned *n)
+static struct plan_ctl *bus_find(struct parse *c, const char *bus, unsigned *n)
 {
     const char *dot = strrchr(bus, '.');
     size_t len = dot ? (size_t)(dot - bus) : strlen(bus);
     char *end = NULL;
     unsigned long v = dot ? strtoul(dot + 1, &end, 10) : 0;
 
-    (void)want;
     if (dot && (end == dot + 1 || *end))
         return NULL;
     *n = (unsigned)v;
@@ -111,14 +112,18 @@ static int unit_place(struct parse *c, const struct pend_device *dev, struct pla
     unsigned bus = 0, per, at;
     int i;
 
+    if (!dev->bus[0] && dev->ctl == CTL_NVME)
+        return fail_dev(c, dev, "%s", "bus= must name an nvme controller");
     if (!dev->bus[0]) {
         *k = board_ide(c);
         i = *k ? unit_free(*k, 0, 4) : -1;
         return i >= 0 ? i : fail_dev(c, dev, "%s", "no free place on the IDE buses");
     }
-    *k = bus_find(c, dev->bus, dev->ctl, &bus);
+    *k = bus_find(c, dev->bus, &bus);
     if (!*k)
         return fail_dev(c, dev, "Bus '%s' not found", dev->bus);
+    if (((*k)->kind == CTL_NVME) != (dev->ctl == CTL_NVME))
+        return fail_dev(c, dev, "bus '%s' takes another kind of drive", dev->bus);
     per = shapes[(*k)->kind].units;
     if (dev->unit >= (int)per)
         return fail_dev(c, dev, "bus '%s' has no such unit", dev->bus);
@@ -137,9 +142,18 @@ static void unit_set(struct parse *c, struct plan_unit *u, const char *disk, boo
         memcpy(u->serial, c->p->disk[u->disk].serial, sizeof(u->serial));
 }
 
+static void unit_names(struct plan_unit *u, const struct pend_device *dev)
+{
+    u->bootindex = dev->bootindex;
+    memcpy(u->qdev_id, dev->id, sizeof(u->qdev_id));
+    memcpy(u->model, dev->name, sizeof(u->model));
+    if (dev->serial[0])
+        memcpy(u->serial, dev->serial, sizeof(u->serial));
+}
+
 static int unit_device(struct parse *c, const struct pend_device *dev)
 {
-    struct plan_ctl *k;
+    struct plan_ctl *k = NULL;
     int at = unit_place(c, dev, &k);
     struct plan_unit *u;
 
@@ -147,11 +161,7 @@ static int unit_device(struct parse *c, const struct pend_device *dev)
         return -1;
     u = &k->unit[at];
     unit_set(c, u, dev->backend, dev->cd);
-    u->bootindex = dev->bootindex;
-    memcpy(u->qdev_id, dev->id, sizeof(u->qdev_id));
-    memcpy(u->model, dev->name, sizeof(u->model));
-    if (dev->serial[0])
-        memcpy(u->serial, dev->serial, sizeof(u->serial));
+    unit_names(u, dev);
     if (u->disk >= 0)
         memcpy(c->p->disk[u->disk].qdev_id, dev->id, sizeof(dev->id));
     return 0;
@@ -168,6 +178,10 @@ static int ctl_device(struct parse *c, const struct pend_device *dev)
         memcpy(k->id, dev->id, sizeof(k->id));
     k->pci_slot = dev->slot;
     k->pci_fn = dev->fn;
+    if (dev->ctl != CTL_NVME || !dev->backend[0])
+        return 0;
+    unit_set(c, &k->unit[0], dev->backend, false); /* its drive= is namespace 1 */
+    unit_names(&k->unit[0], dev);
     return 0;
 }
 

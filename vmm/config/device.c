@@ -65,6 +65,17 @@ static int key_unit(struct parse *c, void *obj, const char *key, const char *val
     return 0;
 }
 
+static int key_nsid(struct parse *c, void *obj, const char *key, const char *val)
+{
+    struct pend_device *d = obj;
+    uint64_t v;
+
+    if (opt_number(c, key, val, 1, PLAN_UNITS_MAX, &v))
+        return -1;
+    d->unit = (int)v - 1;
+    return 0;
+}
+
 static int key_bootindex(struct parse *c, void *obj, const char *key, const char *val)
 {
     struct pend_device *d = obj;
@@ -173,7 +184,7 @@ static const struct opt_key net_keys[] = {
 static const struct opt_key unit_keys[] = {
     ID_KEY,
     {"bus", .kind = KEY_STR, .off = offsetof(struct pend_device, bus), .size = 64, .form = "name",
-     .text = "the bus it is on: ide.0, ide.1"},
+     .text = "the bus it is on: ide.0, ide.1, or a port ID.0 to ID.5 of an AHCI controller"},
     {"unit", KEY_FN, .fn = key_unit, .form = "0-1", .text = "place on the bus"},
     {"drive", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
      .form = "name", .text = "the -drive or -blockdev behind it"},
@@ -184,6 +195,39 @@ static const struct opt_key unit_keys[] = {
      .text = "others may write the image too"},
     {"bootindex", KEY_FN, .fn = key_bootindex, .form = "n", .text = "boot priority, 0 first"},
     {"write-cache", KEY_REFUSE, .text = "use cache= of the drive"},
+    KEY_END,
+};
+#define CTL_KEYS                                                                                   \
+    ID_KEY, {"bus", KEY_ONLY, .form = "pci.0", .text = "the one PCI bus"},                         \
+        {"addr", KEY_FN, .fn = key_addr, .form = "slot[.0]", .text = "PCI slot, hexadecimal"},     \
+    {                                                                                              \
+        "multifunction", KEY_ONLY, .form = "off"                                                   \
+    }
+
+static const struct opt_key ahci_keys[] = {
+    CTL_KEYS,
+    KEY_END,
+};
+static const struct opt_key nvme_keys[] = {
+    CTL_KEYS,
+    {"drive", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
+     .form = "name", .text = "the -drive or -blockdev that is namespace 1"},
+    {"serial", KEY_FN, .fn = key_serial, .form = "text", .text = "serial number, 20 characters"},
+    {"bootindex", KEY_FN, .fn = key_bootindex, .form = "n", .text = "boot priority, 0 first"},
+    {"share-rw", .kind = KEY_BOOL, .off = offsetof(struct pend_device, share_rw), .form = "on|off",
+     .text = "others may write the image too"},
+    KEY_END,
+};
+static const struct opt_key namespace_keys[] = {
+    ID_KEY,
+    {"bus", .kind = KEY_STR, .off = offsetof(struct pend_device, bus), .size = 64, .form = "name",
+     .text = "the nvme controller it is in"},
+    {"nsid", KEY_FN, .fn = key_nsid, .form = "1-8", .text = "its number (default: the first free one)"},
+    {"drive", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
+     .form = "name", .text = "the -drive or -blockdev behind it"},
+    {"bootindex", KEY_FN, .fn = key_bootindex, .form = "n", .text = "boot priority, 0 first"},
+    {"share-rw", .kind = KEY_BOOL, .off = offsetof(struct pend_device, share_rw), .form = "on|off",
+     .text = "others may write the image too"},
     KEY_END,
 };
 static const struct opt_key serial_keys[] = {
@@ -238,6 +282,9 @@ static const struct model {
      "network card, virtio 1.0 only"},
     {"ide-hd", "", DEV_UNIT, unit_keys, false, "IDE disk"},
     {"ide-cd", "", DEV_UNIT, unit_keys, false, "IDE CD-ROM drive"},
+    {"ich9-ahci", "ahci", DEV_CTL, ahci_keys, false, "AHCI controller with six ports"},
+    {"nvme", "", DEV_CTL, nvme_keys, false, "NVM Express controller"},
+    {"nvme-ns", "", DEV_UNIT, namespace_keys, false, "namespace of an NVMe controller"},
     {"isa-serial", "", DEV_SERIAL, serial_keys, false, "serial port"},
     {"isa-debug-exit", "", DEV_DEBUG_EXIT, debug_exit_keys, false,
      "ends the emulator with the status the guest writes"},
@@ -254,6 +301,9 @@ static const struct {
 } storage[] = {
     {"ide-hd", CTL_IDE, false},
     {"ide-cd", CTL_IDE, true},
+    {"ich9-ahci", CTL_AHCI, false},
+    {"nvme", CTL_NVME, false},
+    {"nvme-ns", CTL_NVME, false},
 };
 
 static void storage_kind(struct pend_device *d)

@@ -492,7 +492,7 @@ int disk_resolve(struct parse *c)
         if (c->dev[i].kind == DEV_BLK && attach_blk(c, &c->dev[i]))
             return -1;
     for (unsigned i = 0; i < c->n_dev; i++)
-        if (c->dev[i].kind == DEV_UNIT && controller_unit_take(c, &c->dev[i]))
+        if ((c->dev[i].kind == DEV_UNIT || c->dev[i].kind == DEV_CTL) && controller_unit_take(c, &c->dev[i]))
             return -1;
     drop_unused(c);
     return check_shared(c);

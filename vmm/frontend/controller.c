@@ -69,34 +69,6 @@ static int map_extra(struct pci_dev *p, struct addr_map *m)
     return first;
 }
 
-/* ---- interrupts ---------------------------------------------------------------------------- */
-
-static void line_connect(struct controller *c, unsigned i, uint8_t gsi)
-{
-    unsigned slot = c->isr0 + i;
-    struct abi_isr *isr = &c->vm->page->isr[slot];
-    struct abi_irq_route *r = &c->vm->page->route[c->call0 + i];
-
-    isr->gsi = gsi;
-    isr->source = 1 + c->index * ABI_DEV_LINES + i;
-    c->vm->page->dev[c->index].isr[i] = slot + 1;
-    r->isr_slot = slot;
-    r->isr_bits = 0;
-    r->flags = ABI_ROUTE_VALID;
-}
-
-static void irq_changed(struct pci_dev *p)
-{
-    struct controller *c = ctl_of(p);
-
-    __atomic_store_n(&c->page->command, pci_get16(p->cfg + PCI_COMMAND), __ATOMIC_SEQ_CST);
-    for (unsigned i = 0; i < c->type->lines; i++)
-        if (!c->type->line_gsi[i])
-            __atomic_store_n(&c->vm->page->isr[c->isr0 + i].disabled, pci_intx_disabled(p),
-                             __ATOMIC_SEQ_CST);
-    ipc_eventfd_signal(c->vm->doorbell_worker);
-}
-
 /* ---- reset --------------------------------------------------------------------------------- */
 
 /* The process stops what it does; then what its requests still had under way is waited for, so that
@@ -124,7 +96,8 @@ static void reset(struct pci_dev *p)
 static const struct pci_ops controller_ops = {
     .bar_map = bar_map,
     .map_extra = map_extra,
-    .irq_changed = irq_changed,
+    .irq_changed = controller_irq_changed,
+    .vector_pending = controller_vector_pending,
     .reset = reset,
 };
 
@@ -166,6 +139,13 @@ const struct controller_type controller_types[CTL_KINDS] = {
                  .bar = {[4] = {PCI_BAR_IO, 16}},
                  .port = {{0x1f0, 8, 8}, {0x3f6, 1, 9}, {0x170, 8, 10}, {0x376, 1, 11}},
                  .lines = 2, .line_gsi = {14, 15}},
+    [CTL_AHCI] = {.class_name = "SATA controller",
+                  .vendor = 0x8086, .device = 0x2922, .pci_class = 0x010601, .revision = 2,
+                  .bar = {[5] = {PCI_BAR_MEM32, 4096}}, .lines = 1},
+    [CTL_NVME] = {.class_name = "NVM Express controller",
+                  .vendor = 0x1b36, .device = 0x0010, .pci_class = 0x010802, .revision = 2,
+                  .bar = {[0] = {PCI_BAR_MEM64, 16384}, [4] = {PCI_BAR_MEM32, 4096}}, .lines = 1,
+                  .vectors = 9, .msix_bar = 4},
 };
 
 static int page_build(struct controller *c)
@@ -198,17 +178,17 @@ static int page_build(struct controller *c)
 static int slots_take(struct controller *c, const struct controller_place *at)
 {
     int kick = vm_alloc_kicks(c->vm, 1);
-    int call = kick < 0 ? -1 : vm_alloc_calls(c->vm, c->type->lines);
+    int call = kick < 0 ? -1 : vm_alloc_calls(c->vm, c->type->lines + c->type->vectors);
 
     if (call < 0 || at->isr_slot + c->type->lines > ABI_ISR_MAX)
         return -ENOSPC;
     c->kick = (unsigned)kick;
     c->call0 = (unsigned)call;
-    c->n_call = c->type->lines;
+    c->n_call = c->type->lines + c->type->vectors;
     c->isr0 = at->isr_slot;
     c->vm->page->dev[c->index].kick = c->kick;
     for (unsigned i = 0; i < c->type->lines; i++)
-        line_connect(c, i, c->type->line_gsi[i] ? c->type->line_gsi[i] : at->gsi);
+        controller_line_connect(c, i, c->type->line_gsi[i] ? c->type->line_gsi[i] : at->gsi);
     return 0;
 }
 
@@ -222,6 +202,8 @@ static void function_make(struct controller *c, const struct controller_place *a
     for (unsigned i = 0; i < PCI_BARS; i++)
         if (t->bar[i].kind != PCI_BAR_NONE)
             pci_dev_bar(&c->pci, i, t->bar[i].kind, false, t->bar[i].size);
+    if (t->vectors)
+        pci_dev_msix(&c->pci, t->msix_bar, t->vectors);
     if (!t->line_gsi[0])
         pci_dev_intx(&c->pci, at->gsi);
     if (c->plan->kind == CTL_IDE) { /* PIIX3 section 2.3: timing, both channels decoded */

@@ -30,6 +30,7 @@ struct controller_type {
     struct controller_port port[4]; /* count 0 ends the list */
     unsigned lines;
     uint8_t line_gsi[ABI_DEV_LINES]; /* 0: INTA# of its slot */
+    unsigned vectors, msix_bar;      /* MSI-X; 0 = none. Vector v is call eventfd lines + v */
 };
 struct disk_link {
     struct controller *ctl;
@@ -50,6 +51,7 @@ struct controller {
     bool up; /* its process serves */
     unsigned kick, call0, n_call, isr0;
     uint32_t timeouts; /* of the page, last seen */
+    struct abi_irq_route route[PCI_MSIX_MAX]; /* of the vectors, as published */
     struct disk_link link[PLAN_UNITS_MAX];
 };
 
@@ -71,6 +73,11 @@ void controller_failed(struct controller *c);
 void controller_timeouts_look(struct controller *c);
 void controller_doorbell(struct controller *c);
 void controller_units_publish(struct controller *c);
+
+/* controller-irq.c: lines and vectors. */
+void controller_line_connect(struct controller *c, unsigned i, uint8_t gsi);
+void controller_irq_changed(struct pci_dev *p);
+bool controller_vector_pending(struct pci_dev *p, unsigned vector);
 
 /* disk-link.c */
 int disk_link_build(struct disk_link *k, struct controller *c, unsigned unit,

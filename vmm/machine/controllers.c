@@ -32,11 +32,16 @@ static void boot_add(struct machine *m, const struct controller *c)
     for (unsigned i = 0; i < PLAN_UNITS_MAX; i++) {
         const struct plan_unit *u = &c->plan->unit[i];
         char path[96];
+        unsigned slot = c->pci.devfn >> 3, fn = c->pci.devfn & 7;
 
         if (!u->used || u->bootindex < 0)
             continue;
-        snprintf(path, sizeof(path), "/pci@i0cf8/ide@%x,%x/drive@%x/disk@%x", c->pci.devfn >> 3,
-                 c->pci.devfn & 7, i / 2, i % 2);
+        if (c->plan->kind == CTL_IDE)
+            snprintf(path, sizeof(path), "/pci@i0cf8/ide@%x,%x/drive@%x/disk@%x", slot, fn, i / 2, i % 2);
+        else if (c->plan->kind == CTL_AHCI)
+            snprintf(path, sizeof(path), "/pci@i0cf8/pci8086,2922@%x/drive@%x/disk@0", slot, i);
+        else
+            snprintf(path, sizeof(path), "/pci@i0cf8/pci8086,5845@%x/namespace@%x,0", slot, i + 1);
         machine_boot_add(m, u->bootindex, path);
     }
 }

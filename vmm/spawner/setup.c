@@ -33,6 +33,8 @@ static const char *const program_names[SPAWN_PROGRAMS] = {
     [SPAWN_UI] = "bulkhead-ui",
     [SPAWN_TRANSLATOR] = "bulkhead-translator",
     [SPAWN_IDE] = "bulkhead-ide",
+    [SPAWN_AHCI] = "bulkhead-ahci",
+    [SPAWN_NVME] = "bulkhead-nvme",
 };
 
 static const struct {

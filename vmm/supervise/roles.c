@@ -14,6 +14,8 @@ static const char *role_names[SPAWN_PROGRAMS] = {
     [SPAWN_UI] = "ui",
     [SPAWN_TRANSLATOR] = "translator",
     [SPAWN_IDE] = "ide",
+    [SPAWN_AHCI] = "ahci",
+    [SPAWN_NVME] = "nvme",
 };
 
 /* The spawner refuses titles that are not printable ASCII; ids are checked by config/, but a title
@@ -102,6 +104,8 @@ static void add_net_reserve(struct supervisor *s)
 
 static const enum spawn_program ctl_programs[CTL_KINDS] = {
     [CTL_IDE] = SPAWN_IDE,
+    [CTL_AHCI] = SPAWN_AHCI,
+    [CTL_NVME] = SPAWN_NVME,
 };
 
 static void add_controllers(struct supervisor *s, const struct plan *p)
