@@ -86,7 +86,8 @@ def a_full_disk_is_an_io_error_in_the_guest():
             with open(image, "wb") as f:
                 f.truncate(64 << 20)
             os.chmod(small, 0o755)
-            with guest.Emulator(guest.linux_args(guest.initramfs(tmp), disk_image=image)) as e:
+            args = guest.linux_args(guest.initramfs(tmp), extra=["-drive", f"file={image},format=raw,if=virtio,werror=report"])
+            with guest.Emulator(args) as e:
                 e.shell(120)
                 status, text = e.run("dd if=/dev/zero of=/dev/vda bs=64k count=128 oflag=direct", 60)
                 assert status != 0 and "I/O error" in text, (status, text)
