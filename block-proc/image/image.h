@@ -166,6 +166,6 @@ void img_range_drop(struct img *img, struct img_range *r);
 /* Writes zeros as data, through the driver's write. */
 int img_write_zeros(struct img *img, uint64_t off, uint64_t len, struct img_io *io);
 
-extern const struct img_driver img_raw, img_qcow2, img_vdi, img_vpc, img_parallels, img_qed, img_qcow1, img_vmdk, img_vhdx;
+extern const struct img_driver img_raw, img_qcow2, img_vdi, img_vpc, img_parallels, img_qed, img_qcow1, img_vmdk, img_vhdx, img_bochs, img_cloop, img_dmg;
 
 #endif

@@ -10,7 +10,7 @@
 #include "ipc/log.h"
 
 static const struct img_driver *const drivers[] = {&img_raw, &img_qcow2, &img_vdi, &img_vpc, &img_parallels, &img_qed, &img_qcow1, &img_vmdk,
-                                             &img_vhdx};
+                                             &img_vhdx, &img_bochs, &img_cloop, &img_dmg};
 
 static const struct {
     const char *name, *magic;

@@ -22,7 +22,7 @@ struct abi_image_about {
     char text[256];
 };
 /* The formats the block process has, for those who check names of formats and must not know the formats. */
-#define ABI_IMAGE_FORMATS "raw, qcow2, vdi, vpc, parallels, qed, qcow, vmdk, vhdx"
+#define ABI_IMAGE_FORMATS "raw, qcow2, vdi, vpc, parallels, qed, qcow, vmdk, vhdx, bochs, cloop, dmg"
 
 static inline bool abi_image_format_known(const char *name)
 {

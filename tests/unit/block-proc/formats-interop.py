@@ -3,12 +3,15 @@
 """Every format both ways: what Debian's qemu-img makes is read and changed by ours, what ours makes is read, checked and
 changed by QEMU's, byte for byte, and both say the same about it.
 """
+import base64
+import bz2
 import json
 import os
 import random
 import subprocess
 import sys
 import tempfile
+import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 import tap
@@ -193,6 +196,100 @@ def short_files_get_one_clear_line():
             assert p.returncode in (0, 1) and p.stderr.count("\n") == p.returncode, (fmt, n, p)
 
 
+def be(n, size):
+    return n.to_bytes(size, "big")
+
+
+def le(n, size):
+    return n.to_bytes(size, "little")
+
+
+def bochs_image(data, extent=65536):
+    """Version 2; extents and sectors of zeros are left out."""
+    n = -(-len(data) // extent)
+    bitmap = max(512, extent // 512 // 8)
+    catalog, body = [], b""
+    for i in range(n):
+        part = data[i * extent:(i + 1) * extent].ljust(extent, b"\0")
+        if not any(part):
+            catalog.append(0xffffffff)
+            continue
+        catalog.append(len(body) // (bitmap + extent))
+        bits = bytearray(bitmap)
+        for s in range(extent // 512):
+            if any(part[s * 512:s * 512 + 512]):
+                bits[s // 8] |= 1 << s % 8
+        body += bytes(bits) + part
+    head = b"Bochs Virtual HD Image".ljust(32, b"\0") + b"Redolog".ljust(16, b"\0") + b"Growing".ljust(16, b"\0")
+    head += le(0x20000, 4) + le(512, 4) + le(n, 4) + le(bitmap, 4) + le(extent, 4) + le(0, 4) + le(len(data), 8)
+    return head.ljust(512, b"\0") + b"".join(le(c, 4) for c in catalog) + body
+
+
+def cloop_image(data, block=65536):
+    parts = [zlib.compress(data[i:i + block].ljust(block, b"\0")) for i in range(0, len(data), block)]
+    at, offsets = 128 + 8 + 8 * (len(parts) + 1), []
+    for p in parts:
+        offsets.append(at)
+        at += len(p)
+    script = b"#!/bin/sh\n#V2.0 Format\nmodprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n"
+    return (script.ljust(128, b"\0") + be(block, 4) + be(len(parts), 4) + b"".join(be(o, 8) for o in offsets + [at])
+            + b"".join(parts))
+
+
+def dmg_image(data, packers=(zlib.compress, zlib.compress)):
+    """Chunks of 256 KiB: packed (QEMU's bzip2 is in a module of its own), raw, and zeros where the data is zero."""
+    runs, body, block = b"", b"", 1 << 18
+    for i in range(0, len(data), block):
+        part = data[i:i + block]
+        kind = i // block % 3
+        packed, code = (b"", 2) if not any(part) else (part, 1) if kind == 2 else (
+            packers[kind](part), 0x80000006 if packers[kind] is bz2.compress else 0x80000005)
+        runs += be(code, 4) + be(0, 4) + be(i // 512, 8) + be(len(part) // 512, 8) + be(len(body), 8) + be(len(packed), 8)
+        body += packed
+    runs += be(0xffffffff, 4) + bytes(36)
+    mish = (b"mish" + be(1, 4) + be(0, 8) + be(len(data) // 512, 8) + be(0, 8) + be(1032, 4)).ljust(200, b"\0")
+    mish += be(len(runs) // 40, 4) + runs
+    plist = (b"<?xml version=\"1.0\"?><plist><dict><key>resource-fork</key><dict><key>blkx</key><array><dict>"
+             b"<key>Data</key><data>" + base64.encodebytes(mish) + b"</data></dict></array></dict></dict></plist>")
+    koly = bytearray(512)
+    koly[0:12] = b"koly" + be(4, 4) + be(512, 4)
+    koly[32:40] = be(len(body), 8)
+    koly[216:232] = be(len(body), 8) + be(len(plist), 8)
+    koly[492:500] = be(len(data) // 512, 8)
+    return body + plist + bytes(koly)
+
+
+@in_temp
+def read_only_formats():
+    """Made here, read by both; QEMU's answer is the measure. Cut and damaged ones are refused with a line."""
+    data = open("r.raw", "rb").read()
+    rng = random.Random(6)
+    for fmt, make in ("bochs", bochs_image), ("cloop", cloop_image), ("dmg", dmg_image):
+        image = make(data)
+        open("x", "wb").write(image)
+        run(THEIRS, "convert", "-f", fmt, "-O", "raw", "x", "t")
+        run(OURS, "convert", "-f", fmt, "-O", "raw", "x", "o")
+        assert open("o", "rb").read() == open("t", "rb").read(), fmt
+        assert open("o", "rb").read()[:len(data)] == data, fmt
+        assert run(OURS, "info", "-f", fmt, "x") == run(THEIRS, "info", "-f", fmt, "x"), fmt
+        assert "can only be read" in run(OURS, "resize", "-f", fmt, "x", "+1M", status=1)
+        assert "does not support image creation" in run(OURS, "create", "-f", fmt, "y", "1M", status=1)
+        if fmt == "dmg":
+            open("x", "wb").write(dmg_image(data, (zlib.compress, bz2.compress)))
+            run(OURS, "convert", "-f", fmt, "-O", "raw", "x", "o")
+            assert open("o", "rb").read() == data
+        else:
+            assert f"file format: {fmt}" in run(OURS, "info", "x")
+        for _ in range(30):
+            bad = bytearray(image)
+            for _ in range(3):
+                bad[rng.randrange(600) if fmt != "dmg" else -1 - rng.randrange(9000)] = rng.randrange(256)
+            bad = bad[:rng.randrange(len(bad))] if rng.randrange(2) else bad
+            open("x", "wb").write(bad)
+            p = subprocess.run([OURS, "convert", "-f", fmt, "-O", "raw", "x", "o"], capture_output=True, text=True, timeout=60)
+            assert p.returncode in (0, 1) and p.stderr.count("\n") == p.returncode, (fmt, p)
+
+
 def crc32c(data):
     crc = 0xffffffff
     for byte in data:
@@ -234,4 +331,4 @@ def vhdx_log_is_replayed():
 
 if __name__ == "__main__":
     tap.main(ours_is_read_by_theirs, theirs_is_read_by_ours, info_check_and_map_say_the_same, each_writes_into_the_others,
-             backing_files_and_compression, create_says_the_same, short_files_get_one_clear_line, vhdx_log_is_replayed)
+             backing_files_and_compression, create_says_the_same, short_files_get_one_clear_line, read_only_formats, vhdx_log_is_replayed)
