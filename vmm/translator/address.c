@@ -44,10 +44,19 @@ static bool pinned(const struct gen *t, int reg)
 {
     return reg < 0 || gen_host(t, reg) >= 0;
 }
+static bool fits(int64_t v)
+{
+    return v == (int32_t)v;
+}
 /* Base and index are in host registers, and nothing else is added but a displacement. */
 static bool direct(const struct gen *t, const struct gea *ea)
 {
-    return !ea->a32 && !ea->rip && ea->seg < 0 && ea->base >= 0 && pinned(t, ea->base) && pinned(t, ea->index);
+    return !ea->a32 && !ea->rip && ea->seg < 0 && pinned(t, ea->base) && pinned(t, ea->index) && fits(ea->disp);
+}
+/* A word of the frame and a displacement. */
+static bool framed(const struct gea *ea)
+{
+    return !ea->a32 && ea->base < 0 && ea->index < 0 && ea->rip != (ea->seg >= 0) && fits(ea->disp);
 }
 static void cold_add(struct gen *t, struct cold c)
 {
@@ -95,31 +104,67 @@ static void compare_quietly(struct gen *t, unsigned size, struct cold c)
     emit_here8(e, hit);
     cold_add(t, c);
 }
-/* Checks [ea, ea + size). Of an address that is not direct, the address is in r10 afterwards, if r10 is free. */
+/* Of an address that is neither, its value is in r10 after the check, if r10 is free. */
+static bool in_r10(const struct gen *t, const struct gea *ea)
+{
+    return !direct(t, ea) && !framed(ea) && t->cached < 0;
+}
 static void check(struct gen *t, const struct gea *ea, unsigned size, unsigned window, uint32_t word, bool to_twin)
 {
     struct emit *e = &t->e;
     struct cold c = {.kind = COLD_MISS, .retry = e->n, .ea = *ea, .word = word | size | window << 24, .to_twin = to_twin};
-    bool quiet = !gen_flags_free(t), plain = direct(t, ea);
-    if (!plain && t->cached < 0) {
+    bool quiet = !gen_flags_free(t);
+    if (in_r10(t, ea)) {
         gen_address(t, ea, H_R10, H_R9);
-        if (quiet) {
-            emit_load(e, H_R9, rm_gs(AT(wnpage) + window * 8));
-            emit_lea(e, H_RCX, H_R10, H_R9, 1, 0);
-        } else {
-            emit_mov(e, H_RCX, H_R10);
-        }
-    } else if (quiet && plain && ea->index < 0) {
+        emit_mov(e, H_RCX, H_R10);
+    } else if (!quiet || !direct(t, ea) || ea->base < 0 || ea->index >= 0) {
+        gen_address(t, ea, H_RCX, H_R9);
+    } else {
         emit_load(e, H_R9, rm_gs(AT(wnpage) + window * 8));
         emit_lea(e, H_RCX, gen_host(t, ea->base), H_R9, 1, (int32_t)ea->disp);
-    } else {
-        gen_address(t, ea, H_RCX, H_R9);
-        if (quiet) {
-            emit_load(e, H_R9, rm_gs(AT(wnpage) + window * 8));
-            emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
-        }
+        compare_quietly(t, size, c);
+        return;
     }
-    quiet ? compare_quietly(t, size, c) : compare(t, window, size, c);
+    if (quiet) {
+        emit_load(e, H_R9, rm_gs(AT(wnpage) + window * 8));
+        emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
+        compare_quietly(t, size, c);
+    } else {
+        compare(t, window, size, c);
+    }
+}
+/* The look into the TLB itself: r9 = addend. Of addresses that are base and displacement. */
+static void look(struct gen *t, const struct gea *ea, unsigned size, bool write)
+{
+    struct emit *e = &t->e;
+    struct cold c = {.kind = COLD_MISS, .retry = e->n, .ea = *ea, .word = size | (write ? ABI_XL_MISS_WRITE : 0), .looked = true};
+    unsigned base = (unsigned)gen_host(t, ea->base), va = ea->disp ? H_R9 : base;
+    bool quiet = !gen_flags_free(t);
+    size_t tags = write ? AT(wtag) : AT(rtag);
+    if (size > 1)
+        emit_lea(e, H_RCX, (int)base, -1, 1, (int32_t)(ea->disp + (int64_t)size - 1));
+    if (ea->disp)
+        emit_lea(e, H_R9, (int)base, -1, 1, (int32_t)ea->disp);
+    emit_rorx(e, H_RCX, size > 1 ? H_RCX : va, 60);
+    emit_pext(e, H_R9, va, GS(tlb_mask));
+    emit_op(e, &(struct enc){.op = 0x8b, .p66 = 1}, H_RCX, GS(ctx)); /* mov cx, ctx */
+    if (quiet) {
+        emit_load(e, H_R10, rm_gsx(tags, H_R9));
+        emit_lea(e, H_RCX, H_RCX, H_R10, 1, 0);
+        uint32_t hit = emit_jrcxz(e);
+        c.from = emit_jmp(e);
+        emit_here8(e, hit);
+    } else {
+        emit_op(e, &(struct enc){.op = 0x03, .w = 1}, H_RCX, rm_gsx(tags, H_R9)); /* add */
+        c.from = emit_jcc(e, 5);
+    }
+    cold_add(t, c);
+    emit_load(e, H_R9, rm_gsx(AT(addend), H_R9));
+}
+static bool looks(const struct gen *t, const struct access *a)
+{
+    return a->chased && !a->shared && direct(t, &a->ea) && fits(a->ea.disp + a->size) &&
+           (gen_flags_free(t) || t->cached < 0);
 }
 static void check_group(struct gen *t, const struct access *a)
 {
@@ -129,38 +174,49 @@ static void check_group(struct gen *t, const struct access *a)
           a->group_write ? ABI_XL_MISS_WRITE | (a->shared ? ABI_XL_MISS_AHEAD : 0) : 0, a->shared);
     t->twin_wanted |= a->shared;
 }
-struct rm gen_access(struct gen *t, const struct gea *ea, unsigned size, bool write)
+/* The operand, when the check is over. */
+static struct rm operand(struct gen *t, const struct gea *ea, unsigned window, bool in_r10_already)
 {
     struct emit *e = &t->e;
-    const struct access *a = plan_find(&t->plan, t->at, t->sub++), *first = a ? &t->plan.a[a->group] : NULL;
-    bool checked = false;
-    unsigned window = first ? first->window : t->in->mode & ABI_XL_MODE_USER ? 2u : ABI_XL_WINDOWS / 2 + 2u;
-    if (!first || t->twin) {
-        window = (window & ~1u) | write;
-        check(t, ea, size, window, write ? ABI_XL_MISS_WRITE : 0, false);
-    } else if (a == first) {
-        check_group(t, first);
-    } else {
-        checked = true;
-    }
+    struct rm addend = rm_gs(AT(waddend) + window * 8);
     if (direct(t, ea)) {
-        emit_load(e, H_R9, rm_gs(AT(waddend) + window * 8));
+        emit_load(e, H_R9, addend);
+        if (ea->base < 0)
+            return rm_mem(H_R9, gen_host(t, ea->index), ea->scale, (int32_t)ea->disp);
         if (ea->index < 0)
             return rm_mem(gen_host(t, ea->base), H_R9, 1, (int32_t)ea->disp);
         emit_lea(e, H_R9, H_R9, gen_host(t, ea->base), 1, 0);
         return rm_mem(H_R9, gen_host(t, ea->index), ea->scale, (int32_t)ea->disp);
     }
-    if (t->cached >= 0) {
-        gen_address(t, ea, H_RCX, H_R9);
-        emit_load(e, H_R9, rm_gs(AT(waddend) + window * 8));
+    if (framed(ea)) {
+        emit_load(e, H_RCX, ea->rip ? GS(pgbase) : rm_gs(AT(segbase) + (size_t)ea->seg * 8));
+        emit_load(e, H_R9, addend);
         emit_lea(e, H_R9, H_R9, H_RCX, 1, 0);
-        return rm_mem(H_R9, -1, 1, 0);
+        return rm_mem(H_R9, -1, 1, (int32_t)ea->disp);
     }
-    if (checked || (first && !t->twin && first->lo != first->off))
-        gen_address(t, ea, H_R10, H_R9);
-    emit_load(e, H_R9, rm_gs(AT(waddend) + window * 8));
-    emit_lea(e, H_R9, H_R9, H_R10, 1, 0);
+    unsigned va = t->cached >= 0 ? H_RCX : H_R10;
+    if (!in_r10_already)
+        gen_address(t, ea, va, H_R9);
+    emit_load(e, H_R9, addend);
+    emit_lea(e, H_R9, H_R9, (int)va, 1, 0);
     return rm_mem(H_R9, -1, 1, 0);
+}
+struct rm gen_access(struct gen *t, const struct gea *ea, unsigned size, bool write)
+{
+    const struct access *a = plan_find(&t->plan, t->at, t->sub++), *first = a ? &t->plan.a[a->group] : NULL;
+    unsigned window = first ? first->window : t->in->mode & ABI_XL_MODE_USER ? 2u : ABI_XL_WINDOWS / 2 + 2u;
+    if (!first || t->twin) {
+        window = (window & ~1u) | write;
+        check(t, ea, size, window, write ? ABI_XL_MISS_WRITE : 0, false);
+        return operand(t, ea, window, in_r10(t, ea));
+    }
+    if (a == first && looks(t, a)) {
+        look(t, ea, size, write);
+        return rm_mem(gen_host(t, ea->base), H_R9, 1, (int32_t)ea->disp);
+    }
+    if (a == first)
+        check_group(t, first);
+    return operand(t, ea, window, a == first && first->lo == first->off && in_r10(t, ea));
 }
 
 void gen_fault_here(struct gen *t)
@@ -229,13 +285,16 @@ static uint32_t refill_of(struct gen *t, bool write)
 static void miss_emit(struct gen *t, const struct cold *c)
 {
     struct emit *e = &t->e;
-    bool write = c->word & ABI_XL_MISS_WRITE;
-    uint32_t routine = refill_of(t, write); /* nothing falls through to where it is emitted */
+    uint32_t routine = c->looked ? 0 : refill_of(t, c->word & ABI_XL_MISS_WRITE); /* nothing falls through to there */
     emit_here(e, c->from);
     gen_address(t, &c->ea, H_R9, H_RCX);
     emit_imm32(e, H_RCX, c->word);
-    emit_8(e, 0xe8); /* call */
-    emit_32(e, routine - (e->n + 4));
+    if (c->looked) {
+        emit_call_rm(e, GS_STUB(ABI_XL_MISS));
+    } else {
+        emit_8(e, 0xe8); /* call */
+        emit_32(e, routine - (e->n + 4));
+    }
     uint32_t again = emit_jrcxz(e), out = emit_jmp(e);
     emit_here8(e, again);
     emit_to(e, emit_jmp(e), c->retry);

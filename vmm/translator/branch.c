@@ -35,6 +35,8 @@ void gen_poll(struct gen *t)
     uint32_t quiet = emit_jrcxz(e);
     gen_cold(t, COLD_POLL, emit_jmp(e), 0);
     emit_here8(e, quiet);
+    if (t->cached2 >= 0)
+        emit_load(e, H_R9, GS_GPR(t->cached2));
 }
 bool gen_branch_polls(const struct ginsn *g)
 {

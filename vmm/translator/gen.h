@@ -19,6 +19,7 @@ enum cold_kind { COLD_MISS, COLD_LEAVE, COLD_OUT, COLD_POLL };
 struct cold {
     uint8_t kind, insn;
     bool twin;      /* it belongs to the twin */
+    bool looked;    /* MISS: of the TLB itself, there is no window to fill */
     bool to_twin;   /* MISS: what cannot be done for the group is tried one by one */
     uint32_t from;  /* displacement that leads here */
     uint32_t retry; /* MISS */
@@ -50,6 +51,7 @@ struct gen {
     uint8_t fault_insn[ABI_XL_FAULT_MAX]; /* of out->fault[] */
     bool fault_twin[ABI_XL_FAULT_MAX];
     int cached;              /* guest register of r8-r11 that host r10 holds, too, all through the block; or -1 */
+    int cached2;             /* one that host r9 holds, in a block that does not access memory */
     int8_t temp[4];          /* host registers of guest r8-r11 inside one instruction, -1 */
     uint8_t temps_free;      /* bit per host register */
 };
@@ -66,6 +68,7 @@ void gen_cold(struct gen *t, enum cold_kind kind, uint32_t from, uint32_t word);
 void gen_colds_emit(struct gen *t);
 /* registers.c: operands of one instruction, and the register kept in r10 */
 void gen_cache_choose(struct gen *t, bool loop);
+void gen_cache_load(struct gen *t);
 void gen_written(struct gen *t, unsigned guest); /* its host register has a new value */
 void gen_temps_begin(struct gen *t, unsigned free_mask);
 int gen_temp(struct gen *t, unsigned guest, bool load); /* host register, or -1 */

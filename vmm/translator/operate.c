@@ -166,8 +166,7 @@ static void move_sized(struct gen *t, unsigned guest, unsigned s, unsigned bits)
     struct enc o = {.op = 0x8b, .p66 = bits == 16, .w = bits == 64};
     if (gen_host(t, (int)guest) >= 0) {
         emit_op(&t->e, &o, (unsigned)gen_host(t, (int)guest), rm_reg(s));
-        if ((int)guest == t->cached)
-            emit_store(&t->e, GS_GPR(guest), H_R10);
+        gen_written(t, guest);
     } else if (bits == 16) {
         emit_op(&t->e, &(struct enc){.op = 0x89, .p66 = 1}, s, GS_GPR(guest));
     } else {
@@ -179,11 +178,23 @@ static void move_sized(struct gen *t, unsigned guest, unsigned s, unsigned bits)
 bool gen_lea(struct gen *t, const struct ginsn *g)
 {
     struct gea ea = g->ea;
+    int d = gen_host(t, g->reg.num), base = gen_host(t, ea.base), index = gen_host(t, ea.index);
+    bool here = d >= 0 && !ea.rip && g->opsize >= 32 && (base >= 0) == (ea.base >= 0) && (index >= 0) == (ea.index >= 0);
     if (!g->mem)
         return false;
     ea.seg = -1;
-    gen_address(t, &ea, H_R9, H_RCX);
-    move_sized(t, g->reg.num, H_R9, g->opsize);
+    if (here && !(base < 0 && index < 0)) { /* 32 bits of a sum do not depend on more than 32 bits of its parts */
+        if (g->opsize == 32 || ea.a32)
+            emit_lea32(&t->e, (unsigned)d, base, index, ea.scale, (int32_t)ea.disp);
+        else
+            emit_lea(&t->e, (unsigned)d, base, index, ea.scale, (int32_t)ea.disp);
+        gen_written(t, g->reg.num);
+        return true;
+    }
+    gen_address(t, &ea, H_RCX, H_R9);
+    move_sized(t, g->reg.num, H_RCX, g->opsize);
+    if (t->cached2 >= 0 && t->cached2 != g->reg.num)
+        emit_load(&t->e, H_R9, GS_GPR(t->cached2));
     return true;
 }
 bool gen_moffs(struct gen *t, const struct ginsn *g)

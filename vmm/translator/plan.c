@@ -189,6 +189,22 @@ static bool sets_all(const struct ginsn *g)
 {
     return g->fl_write == ARITH_FLAGS;
 }
+/* Registers that the block loads pointers into. */
+static uint16_t loaded(const struct ginsn *g, unsigned n)
+{
+    uint16_t regs = 0;
+    for (unsigned k = 0; k < n; k++)
+        if (g[k].mem && g[k].mem_rd && g[k].mn == ZYDIS_MNEMONIC_MOV && g[k].reg.class == F_GPR && g[k].reg.wr &&
+            g[k].opsize == 64)
+            regs |= (uint16_t)(1u << g[k].reg.num);
+    return regs;
+}
+static void chases_mark(struct plan *p, const struct ginsn *g, unsigned n)
+{
+    uint16_t regs = loaded(g, n);
+    for (unsigned i = 0; i < p->n; i++)
+        p->a[i].chased = p->a[i].ea.base >= 0 && (regs >> p->a[i].ea.base & 1) && p->a[i].ea.index < 0;
+}
 static unsigned checks_in(const struct plan *p, unsigned from, unsigned to)
 {
     unsigned n = 0;
@@ -238,6 +254,7 @@ void plan_make(struct plan *p, const struct ginsn *g, unsigned n, int loop, uint
         step(&w, &g[k]);
     }
     groups_make(p, seed, user);
+    chases_mark(p, g, n);
     for (unsigned k = 0; k < n; k++)
         window_of(p, g, k, loop);
 }

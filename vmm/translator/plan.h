@@ -22,6 +22,7 @@ struct access {
     int64_t off;        /* ea.disp counted from where the base was when its version began */
     int64_t lo, hi;     /* of a group's first access: the range all of them need, from off's origin */
     bool group_write, shared;
+    bool chased;        /* its base comes from memory in this block: the page is likely another one each time */
     uint8_t window;
 };
 struct plan {

@@ -11,7 +11,9 @@ static const int8_t host_of[16] = {H_RAX, H_R8, H_RDX, H_RBX, H_R11, H_RBP, H_RS
 
 int gen_host(const struct gen *t, int guest)
 {
-    return guest == t->cached ? H_R10 : host_of[guest];
+    if (guest < 0)
+        return -1;
+    return guest == t->cached ? H_R10 : guest == t->cached2 ? H_R9 : host_of[guest];
 }
 
 /* The frame always has the value as well, so that leaving needs no care. */
@@ -38,6 +40,25 @@ void gen_cache_choose(struct gen *t, bool loop)
         if (n[k] > n[best])
             best = k;
     t->cached = n[best] > (loop ? 0u : 1u) ? (int)best + 8 : -1;
+    t->cached2 = -1;
+    if (t->cached < 0 || t->plan.n)
+        return;
+    n[best] = 0;
+    for (unsigned k = 0; k < 4; k++)
+        if (n[k]) { /* two at most: what is left over would have no scratch registers */
+            if (t->cached2 >= 0) {
+                t->cached2 = -1;
+                return;
+            }
+            t->cached2 = (int)k + 8;
+        }
+}
+void gen_cache_load(struct gen *t)
+{
+    if (t->cached >= 0)
+        emit_load(&t->e, H_R10, GS_GPR(t->cached));
+    if (t->cached2 >= 0)
+        emit_load(&t->e, H_R9, GS_GPR(t->cached2));
 }
 
 void gen_temps_begin(struct gen *t, unsigned free_mask)
@@ -47,7 +68,7 @@ void gen_temps_begin(struct gen *t, unsigned free_mask)
     t->temps_free = 0;
     static const uint8_t order[] = {H_R10, H_RCX, H_R9};
     for (unsigned k = 0; k < 3; k++)
-        if ((free_mask & 1u << order[k]) && !(order[k] == H_R10 && t->cached >= 0))
+        if ((free_mask & 1u << order[k]) && !(order[k] == H_R10 && t->cached >= 0) && !(order[k] == H_R9 && t->cached2 >= 0))
             t->temps_free |= (uint8_t)(1u << k);
 }
 int gen_temp(struct gen *t, unsigned guest, bool load)
@@ -70,6 +91,8 @@ void gen_written(struct gen *t, unsigned guest)
 {
     if ((int)guest == t->cached)
         emit_store(&t->e, GS_GPR(guest), H_R10);
+    else if ((int)guest == t->cached2)
+        emit_store(&t->e, GS_GPR(guest), H_R9);
     else if (guest >= 8 && guest < 12 && t->temp[guest - 8] >= 0)
         emit_store(&t->e, GS_GPR(guest), (unsigned)t->temp[guest - 8]);
 }

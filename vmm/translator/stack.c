@@ -61,8 +61,7 @@ bool gen_pop(struct gen *t, const struct ginsn *g)
     int h = gen_host(t, (int)d);
     if (h >= 0) {
         emit_load(e, (unsigned)h, rm);
-        if ((int)d == t->cached)
-            emit_store(e, GS_GPR(d), H_R10);
+        gen_written(t, d);
     } else {
         emit_load(e, H_RCX, rm);
         emit_store(e, GS_GPR(d), H_RCX);

@@ -132,8 +132,7 @@ static void entry_emit(struct gen *t)
             gen_simd_ready(t);
             break;
         }
-    if (t->cached >= 0)
-        emit_load(&t->e, H_R10, GS_GPR(t->cached));
+    gen_cache_load(t);
 }
 static void restart(struct gen *t)
 {
