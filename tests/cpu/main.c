@@ -80,6 +80,18 @@ static bool strayed(const struct insn *i, const struct state *host, const struct
     return i->branch && in_code(host->rip) && host->rip != i->at && ours->vector < 0 && in_code(ours->rip) &&
            (host->rip != ours->rip || host->vector >= 0);
 }
+/* RDRAND and RDSEED may come back without a number at any time (SDM 1, 7.3.17), and say so in CF: once more,
+ * until host and interpreter had the same luck. They touch no memory. */
+static void same_luck(const struct insn *i, const struct state *before, struct state *host, struct state *ours)
+{
+    if (i->in.mnemonic != ZYDIS_MNEMONIC_RDRAND && i->in.mnemonic != ZYDIS_MNEMONIC_RDSEED)
+        return;
+    for (unsigned tries = 0; tries < 1000 && ((host->rflags ^ ours->rflags) & 1); tries++) {
+        *host = *ours = *before;
+        native_run(host, i);
+        engine_run(ours, i);
+    }
+}
 static void one_case(struct form *f, const struct insn *i, unsigned n)
 {
     static struct state before, host, ours;
@@ -101,6 +113,7 @@ static void one_case(struct form *f, const struct insn *i, unsigned n)
         }
     } else {
         engine_run(&ours, i);
+        same_luck(i, &before, &host, &ours);
     }
     if (strayed(i, &host, &ours))
         return;
