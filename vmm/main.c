@@ -47,22 +47,35 @@ static int stage_plan(int argc, char **argv)
 
 /* An image that another machine writes must not be opened by a second one; the lock is on the open
  * file description that the spawner will hold, so it lasts as long as the VM. */
+static int lock_image(int fd, bool writable, const char *file)
+{
+    int r = ipc_image_lock(fd, writable);
+
+    if (r == -EAGAIN) {
+        log_error("%s is in use by another process", file);
+        return -1;
+    }
+    if (r == -EINVAL || r == -ENOLCK || r == -EOPNOTSUPP)
+        log_warn("%s cannot be locked against a second user: %s", file, strerror(-r));
+    else if (r < 0)
+        return fail_errno(file, r);
+    return 0;
+}
+
 static int lock_images(void)
 {
     for (unsigned i = 0; i < vm.plan.n_disk; i++) {
         const struct plan_disk *d = &vm.plan.disk[i];
-        int r;
-        if (d->share_rw || d->fd < 0)
-            continue;
-        r = d->snapshot ? ipc_image_lock(d->backing_fd[0], false) : ipc_image_lock(d->fd, !d->readonly);
-        if (r == -EAGAIN) {
-            log_error("%s is in use by another process", d->file);
+        int fd = d->snapshot ? d->backing_fd[0] : d->fd;
+
+        if (!d->share_rw && d->fd >= 0 && lock_image(fd, !d->snapshot && !d->readonly, d->file))
             return -1;
-        }
-        if (r == -EINVAL || r == -ENOLCK || r == -EOPNOTSUPP)
-            log_warn("%s cannot be locked against a second user: %s", d->file, strerror(-r));
-        else if (r < 0)
-            return fail_errno(d->file, r);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        const struct plan_flash *f = &vm.plan.flash[i];
+
+        if (f->used && lock_image(f->fd, !f->readonly, f->file))
+            return -1;
     }
     return 0;
 }

@@ -220,6 +220,9 @@ void acpi_power_button(struct chipset *cs);
 uint32_t acpi_port_read(struct chipset *cs, uint16_t port, unsigned size);
 void acpi_port_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t v);
 
+/* flash.c: its other functions are in flash.h */
+void flash_reset(struct chipset *cs);
+
 /* debug-port.c */
 void debug_port_reset(struct chipset *cs);
 uint8_t debug_port_read(void);

@@ -438,6 +438,7 @@ void chipset_reset(struct chipset *cs)
     acpi_reset(cs);
     ports_reset(cs);
     debug_port_reset(cs);
+    flash_reset(cs);
     cs->st->fwcfg = (struct abi_fwcfg_state){0};
     cs_a20_set(cs, true); /* as firmware hands over */
     for (unsigned slot = 0; slot < ABI_ISR_MAX; slot++)

@@ -5,6 +5,7 @@
  * mapping.
  */
 #include <string.h>
+#include "cpu-worker/chipset/flash.h"
 #include "cpu-worker/mmio/map.h"
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/vga/vga.h"
@@ -20,6 +21,7 @@ static bool entry_valid(const struct mmu_host *m, const struct abi_map_entry *e,
     switch (e->kind) {
     case ABI_MAP_RAM:
     case ABI_MAP_ROM:
+    case ABI_MAP_FLASH:
         return e->slot < ABI_RAM_MAX && !((e->gpa | e->size | e->offset) & 0xfff) &&
                e->offset <= m->slot[e->slot].size &&
                e->size <= m->slot[e->slot].size - e->offset;
@@ -189,6 +191,14 @@ const struct abi_map_entry *map_find(const struct abi_map_entry *e, uint32_t n, 
     return NULL;
 }
 
+static uint8_t *entry_host(struct mmu_host *m, const struct abi_map_entry *e, uint64_t gpa, uint64_t *ram_off)
+{
+    uint64_t off = m->slot[e->slot].base + e->offset + (gpa - e->gpa);
+    if (ram_off)
+        *ram_off = off;
+    return m->ram + off;
+}
+
 /* The window at A0000h, where the card's registers make it plain memory. */
 static uint8_t *vga_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ram_off)
 {
@@ -200,6 +210,13 @@ static uint8_t *vga_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint6
     if (ram_off)
         *ram_off = off;
     return m->ram + off;
+}
+
+/* A flash chip whose contents show; where a command's answer shows, it is no memory. */
+static bool flash_is_memory(const struct mmu_host *m, const struct abi_map_entry *e)
+{
+    int unit = e->slot == ABI_SLOT_BOARD ? flash_unit(m->page, e->offset) : -1;
+    return unit < 0 || flash_shows_array(m->page, unit);
 }
 
 uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ram_off)
@@ -217,13 +234,12 @@ uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ra
         e = map_find(m->mem, m->n_mem, gpa);
         if (e && e->kind == ABI_MAP_VGA && !e->slot)
             return vga_host(m, gpa, writable, ram_off);
+        if (e && e->kind == ABI_MAP_FLASH)
+            return flash_is_memory(m, e) ? entry_host(m, e, gpa, ram_off) : NULL;
         if (!e || e->kind > ABI_MAP_ROM)
             return NULL;
         m->hot = (uint32_t)(e - m->mem);
     }
-    uint64_t off = m->slot[e->slot].base + e->offset + (gpa - e->gpa);
     *writable = e->kind == ABI_MAP_RAM;
-    if (ram_off)
-        *ram_off = off;
-    return m->ram + off;
+    return entry_host(m, e, gpa, ram_off);
 }

@@ -8,11 +8,13 @@
 
 #include <string.h>
 #include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/chipset/flash.h"
 #include "cpu-worker/mmio/fwcfg-host.h"
 #include "cpu-worker/mmio/mailbox.h"
 #include "cpu-worker/mmio/device.h"
 #include "cpu-worker/mmio/map.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/run/team.h"
 #include "cpu-worker/vga/vga.h"
 #include "ipc/fds.h"
 
@@ -79,6 +81,39 @@ static const struct abi_map_entry *mem_entry(struct mmu_host *m, uint64_t gpa)
     return map_find(m->mem, m->n_mem, gpa);
 }
 
+/* ---- flash ---- */
+static struct flash_access flash_access_of(struct cpu *c, const struct abi_map_entry *e, uint64_t gpa, unsigned size)
+{
+    struct flash_access a = {.unit = flash_unit(c->page, e->offset), .off = gpa - e->gpa, .size = size};
+    a.mem = c->mem->ram + c->mem->slot[e->slot].base + e->offset;
+    if (a.unit < 0 || size > e->size - a.off)
+        a.unit = -1;
+    return a;
+}
+static uint64_t flash_load(struct cpu *c, const struct abi_map_entry *e, uint64_t gpa, unsigned size)
+{
+    struct flash_access a = flash_access_of(c, e, gpa, size);
+    return a.unit < 0 ? ~0ull : flash_read(c->chipset, &a);
+}
+/* Contents that appear or go away do so for every vCPU before the next instruction. */
+static void flash_store(struct cpu *c, const struct abi_map_entry *e, uint64_t gpa, unsigned size, uint64_t v)
+{
+    struct flash_access a = flash_access_of(c, e, gpa, size);
+    uint64_t off, len;
+    if (a.unit < 0)
+        return;
+    bool shown = flash_shows_array(c->page, a.unit);
+    if (flash_write(c->chipset, &a, v, &off, &len))
+        abi_codepage_dma_written(c->cp, c->mem->ram_size / 4096, c->mem->slot[e->slot].base + e->offset + off, len);
+    if (shown == flash_shows_array(c->page, a.unit))
+        return;
+    tlb_flush_first(c);
+    if (c->team) {
+        team_flush(c->team);
+        team_flush_wait(c);
+    }
+}
+
 static uint64_t entry_read(struct cpu *c, const struct abi_map_entry *e, uint64_t addr,
                            unsigned size, enum abi_mbox_op op)
 {
@@ -86,6 +121,7 @@ static uint64_t entry_read(struct cpu *c, const struct abi_map_entry *e, uint64_
     case ABI_MAP_KICK:    return 0;
     case ABI_MAP_ISR:     return isr_read(c, e->slot, addr - e->gpa);
     case ABI_MAP_MAILBOX: return mailbox_call(c, op, addr, size, 0);
+    case ABI_MAP_FLASH: return flash_load(c, e, addr, size);
     case ABI_MAP_VGA:
         return e->slot ? vga_bar_read(c, addr - e->gpa, size) : vga_mem_read(c, addr, size);
     case ABI_MAP_DEVICE:  return device_read(c, e, addr, size);
@@ -112,9 +148,13 @@ void mmio_write(struct cpu *c, uint64_t gpa, unsigned size, uint64_t v)
         chipset_mmio_write(c->chipset, c->index, gpa, size, v);
         return;
     }
+    const struct abi_map_entry *e = mem_entry(c->mem, gpa);
+    if (e && e->kind == ABI_MAP_FLASH) {
+        flash_store(c, e, gpa, size, v);
+        return;
+    }
     if (ram_write(c, gpa, size, v))
         return;
-    const struct abi_map_entry *e = mem_entry(c->mem, gpa);
     if (e && e->kind == ABI_MAP_KICK)
         kick_ring(c->mem, e->slot + (gpa - e->gpa) / 4);
     else if (e && e->kind == ABI_MAP_MAILBOX)

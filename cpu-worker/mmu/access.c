@@ -82,11 +82,11 @@ static uint64_t load_at(struct cpu *c, const struct translation *t, unsigned siz
 static void store_at(struct cpu *c, const struct op *o, const struct translation *t, unsigned size,
                      uint64_t v)
 {
-    if (!t->host) {
-        mmio_write(c, t->gpa, size, v);
-    } else if (t->writable_host) {
+    if (t->host && t->writable_host) {
         host_store(t->host, size, v);
         team_code_written(c, o, t->ram_off, size);
+    } else { /* a store to what reads as ROM may be a command to a flash chip */
+        mmio_write(c, t->gpa, size, v);
     }
 }
 
@@ -139,9 +139,7 @@ static void copy_in(struct cpu *c, const struct translation *t, uint8_t *buf, un
 static void copy_out(struct cpu *c, const struct op *o, const struct translation *t,
                      const uint8_t *buf, unsigned len)
 {
-    if (t->host) {
-        if (!t->writable_host)
-            return;
+    if (t->host && t->writable_host) {
         memcpy(t->host, buf, len);
         team_code_written(c, o, t->ram_off, len);
         return;

@@ -147,6 +147,14 @@ struct abi_ports {
     uint8_t ferr;         /* bit 0 = IRQ 13 is latched, bit 1 = IGNNE# */
 };
 
+#define ABI_FLASH_ARRAY 0xffu /* cmd of a chip that shows its contents */
+struct abi_flash_state { /* command interface of one flash chip */
+    uint8_t cmd;     /* command in force: what loads show */
+    uint8_t cycle;   /* stores of that command seen so far */
+    uint8_t status;
+    uint8_t pad;
+    uint32_t count;  /* bytes that a buffered write still takes */
+};
 struct abi_fwcfg_state { /* firmware configuration device */
     uint16_t key;
     uint8_t pad[2];
@@ -176,6 +184,7 @@ struct abi_chipset_state {
     struct abi_acpi_pm pm;
     struct abi_ports ports;
     struct abi_fwcfg_state fwcfg;
+    struct abi_flash_state flash[2];
     struct abi_lapic lapic[ABI_LAPIC_MAX];
 };
 

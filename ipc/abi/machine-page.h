@@ -48,6 +48,7 @@ enum abi_map_kind {
     ABI_MAP_KICK,    /* store at gpa + 4*q rings eventfd slot + q; loads read 0 */
     ABI_MAP_ISR,     /* virtio ISR byte: load returns and clears isr[slot], lowers its line */
     ABI_MAP_MAILBOX, /* forwarded to the vmm through the vCPU's mailbox */
+    ABI_MAP_FLASH,   /* as ROM, and stores are commands: see struct abi_flash. slot = ABI_SLOT_BOARD */
     ABI_MAP_VGA,     /* served by the worker's VGA: slot 0 = the window at A0000h, 1 = its register BAR */
     ABI_MAP_DEVICE,  /* to a device process: ipc/abi/device-page.h */
 };
@@ -150,6 +151,18 @@ struct abi_mce {
     uint8_t pad[24];
 };
 
+/* ---- flash: a writable CFI chip in board memory ---------------------------------------------------
+ * The worker changes the contents there, sets the sectors' bits in dirty and rings; the vmm takes the bits and
+ * writes the sectors to the file. */
+#define ABI_FLASH_MAX     2
+#define ABI_FLASH_SECTOR  4096u
+#define ABI_FLASH_SECTORS 4096u /* 16 MiB */
+struct abi_flash {
+    uint64_t off;  /* vmm: in ABI_SLOT_BOARD */
+    uint64_t size; /* vmm: 0 = there is none, or it is read-only and plain ROM */
+    uint32_t dirty[ABI_FLASH_SECTORS / 32]; /* atomic */
+};
+
 /* ---- the page ------------------------------------------------------------------------------------ */
 struct abi_machine_page {
     uint32_t magic, version, size, vcpus;
@@ -177,6 +190,7 @@ struct abi_machine_page {
     struct abi_vcpu_run run[ABI_VCPU_MAX] __attribute__((aligned(64)));
     struct abi_mce mce[ABI_VCPU_MAX] __attribute__((aligned(64)));
     struct abi_serial serial[ABI_SERIAL_MAX] __attribute__((aligned(64)));
+    struct abi_flash flash[ABI_FLASH_MAX] __attribute__((aligned(64)));
     struct abi_vcpu_state vcpu[ABI_VCPU_MAX] __attribute__((aligned(4096)));
     struct abi_chipset_state chipset __attribute__((aligned(4096)));
 };

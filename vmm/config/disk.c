@@ -37,7 +37,7 @@ int disk_path(struct parse *c, const char *key, const char *val, char *dst, size
     return opt_copy(c, key, val, dst, size);
 }
 
-static const char *const if_names[] = {"none", "virtio", "ide"};
+static const char *const if_names[] = {"none", "virtio", "ide", "pflash"};
 
 static int key_if(struct parse *c, void *obj, const char *key, const char *val)
 {
@@ -49,7 +49,7 @@ static int key_if(struct parse *c, void *obj, const char *key, const char *val)
             dr->iface = (enum drive_if)i;
             return 0;
         }
-    return parse_fail(c, "if=%s is not built (available: ide, virtio, none)", val);
+    return parse_fail(c, "if=%s is not built (available: ide, virtio, pflash, none)", val);
 }
 
 static int key_index(struct parse *c, void *obj, const char *key, const char *val)
@@ -379,6 +379,8 @@ int set_drive(struct parse *c, const char *arg)
         return -1;
     if (optlist_get(&l, "index") && optlist_get(&l, "unit"))
         return parse_fail(c, "index= and unit= cannot be used together");
+    if (dr.iface == IF_PFLASH)
+        return flash_add(c, dr.index, &dr.d);
     dr.d.used = dr.iface != IF_NONE;
     dr.d.behind_ctl = dr.iface == IF_IDE;
     dr.d.readonly |= dr.cd;

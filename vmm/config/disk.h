@@ -23,6 +23,8 @@ int disk_find(const struct parse *c, const char *id);
 /* Makes a disk of a -blockdev node. Its index, -2 when there is no such node, -1 when reported. */
 int blockdev_take(struct parse *c, const char *node);
 
+/* The chip of -drive if=pflash (firmware-options.c); index -1 = the next one. */
+int flash_add(struct parse *c, int index, const struct plan_disk *d);
 /* The expansion ROM of -device ...,romfile=: an index into plan.rom[], unchanged without one. */
 int device_rom(struct parse *c, const struct pend_device *dev, int *rom);
 /* The disk behind a drive of a controller becomes used. 0 or -1 (reported). controller.c */

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "vmm/config/disk.h"
 #include "vmm/config/options.h"
 #include "vmm/config/optlist.h"
 
@@ -25,6 +26,33 @@ int set_bios(struct parse *c, const char *arg)
         return opt_copy(c, "bios", arg, c->p->rom[c->p->bios_rom].path, sizeof(c->p->rom[0].path));
     c->p->bios_rom = plan_rom_want(c->p, "-bios", arg);
     return c->p->bios_rom < 0 ? parse_fail(c, "the name is too long") : 0;
+}
+
+int flash_add(struct parse *c, int index, const struct plan_disk *d)
+{
+    struct plan *p = c->p;
+    struct plan_flash *f;
+
+    if (index < 0)
+        index = p->flash[0].used;
+    if (!d->file[0])
+        return parse_fail(c, "if=pflash: file= is missing");
+    if (index > 1)
+        return parse_fail(c, "if=pflash: there are units 0 and 1");
+    f = &p->flash[index];
+    if (f->used)
+        return parse_fail(c, "if=pflash: unit %d is given twice", index);
+    if (d->format[0] && strcmp(d->format, "raw"))
+        return parse_fail(c, "if=pflash: format=%s is not built (available: raw)", d->format);
+    *f = (struct plan_flash){.used = true, .readonly = d->readonly, .fd = -1};
+    return opt_copy(c, "file", d->file, f->file, sizeof(f->file));
+}
+
+int set_pflash(struct parse *c, const char *arg)
+{
+    struct plan_disk d = {.readonly = false};
+
+    return opt_copy(c, "file", arg, d.file, sizeof(d.file)) ? -1 : flash_add(c, -1, &d);
 }
 
 int set_rom_dir(struct parse *c, const char *arg)

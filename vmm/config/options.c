@@ -12,7 +12,6 @@
         names_, NULL, GROUP_HIDDEN, NULL, why                                                      \
     }
 #define SCREEN   "no display is built; use -display none or -nographic"
-#define FIRMWARE "flash is not built; use -bios"
 
 const struct option option_table[] = {
     {"h|help", NULL, GROUP_STANDARD, show_help, "display this help and exit"},
@@ -48,7 +47,7 @@ const struct option option_table[] = {
     {"cdrom", "file", GROUP_BLOCK, set_cdrom, "disc image in an IDE CD-ROM drive (as third drive)"},
     {"snapshot", NULL, GROUP_BLOCK, set_snapshot, "writes to disks go to temporary files and are forgotten"},
     {"drive",
-     "file=path[,format=raw|qcow2][,if=virtio|none][,id=name][,index=n|unit=n]\n"
+     "file=path[,format=raw|qcow2][,if=virtio|pflash|none][,id=name][,index=n|unit=n]\n"
      "[,readonly=on|off][,cache=writeback|writethrough|none|directsync|unsafe]\n"
      "[,discard=ignore|unmap][,detect-zeroes=off|on|unmap][,copy-on-read=on|off][,snapshot=on|off]\n"
      "[,werror=enospc|stop|report|ignore][,rerror=report|stop|ignore]\n"
@@ -114,6 +113,8 @@ const struct option option_table[] = {
     {"initrd", "file", GROUP_BOOT, set_initrd, "initial RAM disk; for a Multiboot kernel modules: \"file args,file2\""},
     {"bios", "file", GROUP_BOOT, set_bios,
      "firmware at the top of 4 GiB; default bios-256k.bin (SeaBIOS) unless -kernel is given"},
+    {"pflash", "file", GROUP_BOOT, set_pflash,
+     "a flash chip with firmware, and the next one below it; as -drive if=pflash,format=raw,file="},
     {"L", "dir", GROUP_BOOT, set_rom_dir, "look for firmware and ROM files here first"},
     {"option-rom", "file", GROUP_BOOT, set_option_rom, "a ROM the firmware runs"},
     {"boot",
@@ -149,7 +150,6 @@ const struct option option_table[] = {
 
     REFUSED("fda", "floppy drives are not built"),
     REFUSED("fdb", "floppy drives are not built"),
-    REFUSED("pflash", FIRMWARE),
     REFUSED("mtdblock", NULL),
     REFUSED("sd", NULL),
     REFUSED("dtb", NULL),

@@ -42,6 +42,7 @@ int set_smp(struct parse *c, const char *arg);
 int set_rtc(struct parse *c, const char *arg);
 /* firmware-options.c: */
 int set_boot(struct parse *c, const char *arg);
+int set_pflash(struct parse *c, const char *arg);
 int set_bios(struct parse *c, const char *arg);
 int set_rom_dir(struct parse *c, const char *arg);
 int set_option_rom(struct parse *c, const char *arg);

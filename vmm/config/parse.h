@@ -15,7 +15,7 @@
 #define PARSE_NODE_MAX  32
 #define PARSE_FRONT_MAX 16
 
-enum drive_if { IF_NONE, IF_VIRTIO, IF_IDE };
+enum drive_if { IF_NONE, IF_VIRTIO, IF_IDE, IF_PFLASH };
 enum dev_kind { DEV_BLK, DEV_CTL, DEV_UNIT, DEV_NET, DEV_SERIAL, DEV_DEBUG_EXIT, DEV_VGA, DEV_DEBUGCON };
 struct pend_device { /* -device, attached to its back end after the whole line is read */
     enum dev_kind kind;

@@ -171,6 +171,9 @@ static void dump_firmware(const struct plan *p, FILE *out)
 
     for (unsigned i = 0; i < p->n_rom; i++)
         fprintf(out, "rom%u=%s %s%s\n", i, p->rom[i].opt, p->rom[i].path, (int)i == p->bios_rom ? " (bios)" : "");
+    for (unsigned i = 0; i < 2; i++)
+        if (p->flash[i].used)
+            fprintf(out, "flash%u=%s%s\n", i, p->flash[i].file, p->flash[i].readonly ? " readonly" : "");
     for (unsigned i = 0; i < p->n_dir; i++)
         fprintf(out, "dir%u=%s\n", i, p->dir[i]);
     for (unsigned i = 0; i < p->n_fwcfg; i++)

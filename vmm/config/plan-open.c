@@ -97,6 +97,16 @@ static int open_rom(const struct plan *p, struct plan_rom *r)
     return open_boot_file(opt, path, &r->fd);
 }
 
+static int open_flash(struct plan_flash *f)
+{
+    struct stat st;
+
+    f->fd = open_checked("-drive if=pflash,file=", f->file, f->readonly ? O_RDONLY : O_RDWR, &st);
+    if (f->fd < 0)
+        return -1;
+    return S_ISREG(st.st_mode) ? 0 : fail("-drive if=pflash,file=", f->file, "not a regular file", 0);
+}
+
 /* ---- Multiboot modules
  * ----------------------------------------------------------------------- */
 /* The next "file arguments" of a list, where ",," stands for a comma. Returns what follows it. */
@@ -270,6 +280,9 @@ int plan_open_files(struct plan *p)
         return -1;
     for (unsigned i = 0; i < p->n_rom; i++)
         if (open_rom(p, &p->rom[i]))
+            return -1;
+    for (unsigned i = 0; i < 2; i++)
+        if (p->flash[i].used && open_flash(&p->flash[i]))
             return -1;
     for (unsigned i = 0; i < p->n_fwcfg; i++)
         if (open_boot_file("-fw_cfg file=", p->fwcfg[i].file, &p->fwcfg[i].fd))

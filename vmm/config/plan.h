@@ -147,6 +147,11 @@ struct plan_rom { /* a firmware or option ROM file */
     bool optional;    /* may be missing: the machine works without */
     int fd;           /* plan_open_files; -1 = missing */
 };
+struct plan_flash { /* -drive if=pflash, by unit */
+    bool used, readonly;
+    char file[512];
+    int fd;
+};
 struct plan_fwcfg { /* -fw_cfg: one of file and string */
     char name[56], file[512], string[1024];
     int fd;
@@ -200,6 +205,7 @@ struct plan {
     int option_rom[PLAN_OPTION_ROMS_MAX];
     struct plan_fwcfg fwcfg[PLAN_FWCFG_MAX];
     struct plan_boot boot;
+    struct plan_flash flash[2];
     bool no_s3, no_fd_bootchk;
     int kernel_fd, initrd_fd; /* plan_open_files; -1 = none */
     unsigned n_module;        /* plan_open_files: a Multiboot kernel has modules, not an initrd */

@@ -20,15 +20,19 @@ static int check_accel(struct parse *c)
 
 static int check_kernel(struct parse *c)
 {
-    if (c->p->kernel[0] && c->p->bios_rom >= 0)
-        return parse_fail_at(c, "-bios", NULL, "starting a kernel through firmware is not built; leave out -bios or -kernel");
+    if (c->p->flash[1].used && !c->p->flash[0].used)
+        return parse_fail_at(c, "-drive", NULL, "if=pflash: unit 1 needs a unit 0 above it");
+    if (c->p->flash[0].used && c->p->bios_rom >= 0)
+        return parse_fail_at(c, "-bios", NULL, "there is firmware in if=pflash already");
+    if (c->p->kernel[0] && (c->p->bios_rom >= 0 || c->p->flash[0].used))
+        return parse_fail_at(c, c->p->bios_rom >= 0 ? "-bios" : "-drive if=pflash", NULL, "starting a kernel through firmware is not built; leave it out, or -kernel");
     if (c->p->kernel[0])
         return 0;
     if (c->append_set)
         return parse_fail_at(c, "-append", NULL, "only allowed with -kernel option");
     if (c->initrd_set)
         return parse_fail_at(c, "-initrd", NULL, "only allowed with -kernel option");
-    if (c->p->bios_rom < 0)
+    if (c->p->bios_rom < 0 && !c->p->flash[0].used)
         c->p->bios_rom = plan_rom_want(c->p, "-bios", "bios-256k.bin");
     return 0;
 }

@@ -17,7 +17,7 @@
 
 bool machine_direct(const struct machine *m)
 {
-    return m->vm->plan.kernel[0] && m->vm->plan.bios_rom < 0;
+    return m->vm->plan.kernel[0] && m->vm->plan.bios_rom < 0 && !m->vm->plan.flash[0].used;
 }
 
 /* #syscalls:vmm pread64 fstat */
@@ -96,6 +96,12 @@ int firmware_build(struct machine *m, char *err, size_t errlen)
     int index = m->vm->plan.bios_rom;
     struct stat st;
 
+    if (m->vm->plan.flash[0].used) {
+        int r = flash_build(m, err, errlen);
+
+        m->bios = m->flash[0]; /* where the legacy area shows its end */
+        return r;
+    }
     if (index < 0) {
         snprintf(err, errlen, "there is neither firmware nor a kernel to start");
         return -EINVAL;

@@ -72,6 +72,8 @@ struct machine {
     struct vm *vm;
     uint64_t low, high; /* bytes of RAM below 4 GiB and from 4 GiB on */
     uint8_t pam0, smram;     /* where the host bridge has these registers */
+    struct machine_rom flash[ABI_FLASH_MAX]; /* unit 0 ends at 4 GiB, unit 1 below it */
+    bool flash_failed;       /* said once that a file takes no writes */
     struct machine_rom bios; /* ends at 4 GiB; its last 128 KiB also at E0000h */
     struct pci_bus pci;
     struct pci_dev host_bridge, isa_bridge, pm, vga;
@@ -123,6 +125,10 @@ void firmware_acpi_refresh(struct machine *m);
 /* bootorder: a device and its OpenFirmware path ("/pci@i0cf8/scsi@4/disk@0,0"); index -1 = none. */
 void machine_boot_add(struct machine *m, int index, const char *path);
 void machine_acpi_config(struct machine *m, struct acpi_config *cfg);
+
+/* flash.c */
+int flash_build(struct machine *m, char *err, size_t errlen);
+void flash_sync(struct machine *m); /* changed sectors into the files */
 
 void piix_init(struct machine *m);
 uint16_t machine_pm_base(const struct machine *m); /* of the ACPI registers, as programmed; 0 = not decoded */

@@ -58,6 +58,7 @@ void machine_mailbox(struct vm *vm)
 {
     struct machine *m = machine_get();
 
+    flash_sync(m);
     for (unsigned i = 0; i < m->n_ctl; i++)
         controller_timeouts_look(&m->ctl[i]);
     for (unsigned i = 0; i < vm->plan.smp; i++) {

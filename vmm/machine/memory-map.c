@@ -90,6 +90,19 @@ static void smram_add(struct machine *m, struct addr_map *map)
         mem_add(map, PC_VGA_HOLE, size, ABI_MAP_RAM, ABI_SLOT_RAM, PC_VGA_HOLE);
 }
 
+static void flash_add(struct machine *m, struct addr_map *map)
+{
+    uint64_t end = FOUR_GIB;
+
+    for (unsigned i = 0; i < ABI_FLASH_MAX; i++)
+        end -= m->flash[i].size;
+    for (unsigned i = ABI_FLASH_MAX; i-- > 0; end += m->flash[i].size)
+        if (m->flash[i].size)
+            addr_map_mem_add(map, end, m->flash[i].size,
+                             m->vm->page->flash[i].size ? ABI_MAP_FLASH : ABI_MAP_ROM, ABI_SLOT_BOARD,
+                             (uint64_t)m->flash[i].off);
+}
+
 void machine_map_update(struct machine *m)
 {
     struct addr_map *map = &m->pci.fixed;
@@ -99,7 +112,9 @@ void machine_map_update(struct machine *m)
     smram_add(m, map);
     shadow_add(m, map);
     mem_add(map, PAM_END, m->low - PAM_END, ABI_MAP_RAM, ABI_SLOT_RAM, PAM_END);
-    if (m->bios.size)
+    if (m->flash[0].size)
+        flash_add(m, map);
+    else if (m->bios.size)
         mem_add(map, FOUR_GIB - m->bios.size, m->bios.size, ABI_MAP_ROM, ABI_SLOT_BOARD,
                 (uint64_t)m->bios.off);
     if (m->high)
