@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "ipc/abi/image-about.h"
 #include "vmm/config/plan.h"
 
 static struct plan plan;
@@ -104,8 +105,9 @@ static void test_bad(void)
     refused("file=d,if=virtio,readonly=on", "k", "-drive file=d: cannot open: Is a directory");
     refused("file=qcow2,if=virtio", "k", "-drive file=qcow2: cluster size 2^0 is out of range");
     refused("file=vdi,if=virtio", "k",
-            "-drive file=vdi: image format 'vdi' is not built (built: qcow2, raw; format=raw uses it as "
-            "it is)");
+            "-drive file=vdi: vdi: only version 1.1 is built");
+    refused("file=luks,if=virtio", "k",
+            "-drive file=luks: image format 'luks' is not built (built: " ABI_IMAGE_FORMATS "; format=raw uses it as it is)");
     refused("file=raw,if=virtio,format=qcow2", "k", "-drive file=raw: not a qcow2 image");
     refused("file=/dev/null,if=virtio", "k",
             "-drive file=/dev/null: not a regular file or block device");
@@ -156,6 +158,7 @@ int main(void)
     make("a,b", "x", 1);
     make("qcow2", "QFI\xfb\0\0\0\3", 8);
     make("vdi", vdi, sizeof(vdi));
+    make("luks", "LUKS\xba\xbe\0\1", 8);
     make("secret", "x", 1);
     chmod("secret", 0);
     close(open("empty", O_WRONLY | O_CREAT, 0644));
