@@ -137,7 +137,6 @@ static bool harmless(struct decoding *d)
         o->fn = op_rdpid;
         break;
     case M(XGETBV): o->fn = op_xgetbv; break;
-    case M(RDPMC): o->fn = op_rdpmc; break;
     case M(SGDT): o->fn = op_sgdt; break;
     case M(SIDT): o->fn = op_sidt; break;
     case M(SLDT): store_sel(d, op_sldt_r, op_sldt_m); break;
@@ -192,6 +191,7 @@ bool decode_system(struct decoding *d, bool *end)
     case M(IN): port_io(d, true); break;
     case M(OUT): port_io(d, false); break;
     case M(HLT): o->fn = op_hlt; break;
+    case M(RDPMC): o->fn = op_rdpmc; break;
     case M(RSM): o->fn = op_rsm; break;
     case M(MONITOR):
     case M(MONITORX): implicit_line(d, op_monitor, d->in->mnemonic == M(MONITORX)); break;

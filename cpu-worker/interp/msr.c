@@ -70,7 +70,7 @@ bool msr_read(struct cpu *c, uint32_t msr, uint64_t *v)
     uint64_t *p = plain(c, msr);
     if (!msr_exists(c, msr))
         return false;
-    if (msr_table_read(c, msr, v))
+    if (msr_table_read(c, msr, v) || perf_msr_read(c, msr, v))
         return true;
     if (p) {
         *v = *p;
@@ -122,6 +122,8 @@ bool msr_write(struct cpu *c, uint32_t msr, uint64_t v)
     if (!msr_exists(c, msr) || !msr_valid(c, msr, v))
         return false;
     r = msr_table_write(c, msr, v);
+    if (r == MSR_ELSEWHERE)
+        r = perf_msr_write(c, msr, v);
     if (r != MSR_ELSEWHERE)
         return r == MSR_DONE;
     bool address = msr == 0x175 || msr == 0x176 || msr == 0xc0000082 || msr == 0xc0000083 ||

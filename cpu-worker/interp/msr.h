@@ -19,5 +19,9 @@ bool msr_valid(const struct cpu *c, uint32_t msr, uint64_t v);
 bool msr_table_read(const struct cpu *c, uint32_t msr, uint64_t *v);
 enum msr_table_result { MSR_ELSEWHERE, MSR_DONE, MSR_FAULT };
 enum msr_table_result msr_table_write(struct cpu *c, uint32_t msr, uint64_t v);
+/* AMD's performance counters (interp/perf.c): four event selects, then four counters. */
+#define PERF_CTL0 0xc0010000u
+bool perf_msr_read(const struct cpu *c, uint32_t msr, uint64_t *v);
+enum msr_table_result perf_msr_write(struct cpu *c, uint32_t msr, uint64_t v);
 
 #endif

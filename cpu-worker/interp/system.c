@@ -94,10 +94,6 @@ OP(op_rdpid)
     c->gpr[o->dst] = (uint32_t)c->s->tsc_aux;
     NEXT();
 }
-OP(op_rdpmc)
-{
-    cpu_raise_err(c, o, VEC_GP, 0); /* no counters are advertised */
-}
 /* A spinning vCPU may keep the one it waits for from running: offer the processor now and then.
  * #syscalls:cpu-worker sched_yield */
 OP(op_pause)

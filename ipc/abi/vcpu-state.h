@@ -42,6 +42,7 @@ struct abi_dtable {
     uint32_t pad;
 };
 #define ABI_MCE_BANKS 10u
+#define ABI_PERF_COUNTERS 4u
 struct abi_mce_bank {
     uint64_t status, addr, misc;
 };
@@ -90,6 +91,7 @@ struct abi_vcpu_state {
     uint32_t smbase;      /* ABI_SMBASE_RESET at power-on, then what SMM handlers moved it to */
     uint32_t smm_db;      /* db_pending of the program that the SMI interrupted */
     struct abi_mce_bank mce_bank[ABI_MCE_BANKS];
+    uint64_t perf_ctl[ABI_PERF_COUNTERS], perf_ctr[ABI_PERF_COUNTERS]; /* AMD: C0010000H on; ctr = value - event */
 };
 _Static_assert(sizeof(struct abi_segment) == 24, "ABI");
 _Static_assert(sizeof(struct abi_vcpu_state) <= 4096, "ABI");

@@ -34,7 +34,7 @@ static const struct cover table[] = {
     {M(IRETD), false, BARE "transfers.c", "iret"}, {M(IRETQ), false, BARE "transfers.c", "iret"},
     {M(CPUID), false, BARE "model.c", "cpuid"}, {M(RDTSC), false, BARE "model.c", "rdtsc"},
     {M(RDTSCP), false, BARE "model.c", "rdtscp"}, {M(RDPID), false, BARE "model.c", "rdpid"},
-    {M(RDPMC), false, BARE "model.c", "rdpmc"}, {M(XGETBV), false, BARE "fpu.c", "xgetbv"},
+    {M(RDPMC), false, UNIT "perf.c", "rdpmc"}, {M(XGETBV), false, BARE "fpu.c", "xgetbv"},
     {M(XSETBV), true, BARE "fpu.c", "xsetbv"},
     {M(SGDT), false, BARE "exceptions.c", "sgdt"}, {M(SIDT), false, UNIT "system.c", "sidt"},
     {M(SLDT), false, BARE "tables.c", "sldt"}, {M(STR), false, BARE "transfers.c", "str"},

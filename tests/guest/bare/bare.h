@@ -42,6 +42,11 @@ u64 resume(const u8 *code, const u8 *end, enum mode m); /* enter with ctx; the v
 u64 run_at(const u8 *code, const u8 *end, enum mode m); /* prepare and resume */
 #define RUN(name, m)    run_at(name, name##_end, m)
 #define RESUME(name, m) resume(name, name##_end, m)
+/* With va in RBX: vector << 16 | error code. */
+u64 try_at(const u8 *code, const u8 *end, enum mode m, u64 va);
+#define TRY(name, m, va) try_at(name, name##_end, m, va)
+#define DONE             (V_DONE << 16)
+#define PF               (14 << 16)
 
 void check(const char *name, u64 got, u64 want); /* one line: ok or not ok */
 void note(const char *name, u64 got);            /* a value without an expectation */
@@ -74,7 +79,9 @@ void page_default(u64 va);
 #define D 0x40ull
 #define NX (1ull << 63)
 
-extern u64 pml4[512], pdpt[512], pd[2048], pt0[512];
+/* What the way back from a legacy mode puts into CR3 and CR4. */
+extern u32 long_root, long_cr4;
+extern u64 pml5[512], pml4[512], pdpt[512], pd[2048], pt0[512];
 extern u32 boot_magic, boot_info;
 extern u8 tss64[0x2100], tss32[0x2100];
 

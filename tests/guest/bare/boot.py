@@ -67,6 +67,29 @@ def a_triple_fault_resets():
     assert status == 0, (status, text)
 
 
+def on_processor(model, subject):
+    """Console text of one subject on Bulkhead with this -cpu."""
+    saved = compare.MACHINE[:]
+    compare.MACHINE[compare.MACHINE.index("-cpu") + 1] = model
+    try:
+        status, text = compare.boot(compare.BULKHEAD, f"only={subject}")
+    finally:
+        compare.MACHINE[:] = saved
+    wrong = [line for line in text.splitlines() if line.startswith("not ok")]
+    assert status == 1 and not wrong, (model, subject, status, wrong)
+    return text
+
+
+def five_levels_of_page_tables():
+    text = on_processor("max,+la57", "la57")
+    assert "ok la57/second-half: " in text, text
+
+
+def an_amd_processor_follows_its_manual():
+    for subject in ("syscall", "model", "transfers", "segments", "exceptions", "tables", "paging", "control", "modes"):
+        on_processor("EPYC,check=off", subject)
+
+
 def ports_of_the_chipset_are_refused():
     emulator = [*compare.BULKHEAD, "-device", "isa-debug-exit,iobase=0x3f8"]
     saved = compare.MACHINE[:]
@@ -82,4 +105,4 @@ def ports_of_the_chipset_are_refused():
 if __name__ == "__main__":
     tap.main(multiboot_kernel_gets_its_modules_and_their_strings, pvh_kernel_gets_its_start_info_and_initrd,
              a_module_that_is_not_there_is_named, a_guest_chooses_the_exit_status, a_triple_fault_resets,
-             ports_of_the_chipset_are_refused)
+             ports_of_the_chipset_are_refused, five_levels_of_page_tables, an_amd_processor_follows_its_manual)

@@ -274,6 +274,14 @@ u64 run_at(const u8 *code, const u8 *end, enum mode m)
     return resume(code, end, m);
 }
 
+u64 try_at(const u8 *code, const u8 *end, enum mode m, u64 va)
+{
+    prepare(m);
+    ctx->gpr[RBX] = va;
+    resume(code, end, m);
+    return ctx->vector << 16 | ctx->error;
+}
+
 /* ---- CPUID and MSRs
  * ----------------------------------------------------------------------------- */
 struct cpuid cpuid(u32 leaf, u32 sub)

@@ -107,9 +107,8 @@ enter_long:
     LOADGPR64
     iretq
 
-    .globl stubs64
-    .align 16
-stubs64:
+    /* One entry a vector, each 16 bytes: error code (or 0) and vector on the stack. */
+    .macro STUBS common
     vec = 0
     .rept 256
     .align 16
@@ -117,9 +116,15 @@ stubs64:
     push $0
     .endif
     push $vec
-    jmp common64
+    jmp \common
     vec = vec + 1
     .endr
+    .endm
+
+    .globl stubs64
+    .align 16
+stubs64:
+    STUBS common64
 
 common64:
     cld
@@ -244,16 +249,7 @@ legacy32:
     .globl stubs32
     .align 16
 stubs32:
-    vec = 0
-    .rept 256
-    .align 16
-    .if !(vec == 8 || (vec >= 10 && vec <= 14) || vec == 17 || vec == 21)
-    pushl $0
-    .endif
-    pushl $vec
-    jmp common32
-    vec = vec + 1
-    .endr
+    STUBS common32
 common32:
     cld
     pushal
@@ -282,9 +278,9 @@ back32:
     movl %cr0, %eax
     andl $0x7fffffff, %eax
     movl %eax, %cr0
-    movl $0x620, %eax
+    movl long_cr4, %eax
     movl %eax, %cr4
-    movl $pml4, %eax
+    movl long_root, %eax
     movl %eax, %cr3
     movl $0xc0000080, %ecx
     rdmsr
@@ -368,6 +364,9 @@ boot_gdt:
 boot_gdtr:
     .word 31
     .long boot_gdt, 0
+    .globl long_root, long_cr4
+long_root: .long pml4
+long_cr4: .long 0x620 /* PAE, OSFXSR, OSXMMEXCPT */
     .globl boot_magic, boot_info
 boot_magic: .long 0
 boot_info: .long 0
@@ -384,7 +383,8 @@ long_idtr:
 
     .bss
     .align 4096
-    .globl pml4, pdpt, pd, pt0
+    .globl pml5, pml4, pdpt, pd, pt0
+pml5: .skip 4096
 pml4: .skip 4096
 pdpt: .skip 4096
 pd: .skip 16384

@@ -25,17 +25,6 @@ SNIP(64, smc_next, "movb $0x43, 1f+1(%rip); 1: .byte 0x41, 0x43; xor %eax, %eax;
 SNIP(64, smc_inc, "xor %ebx, %ebx; movb $0xc3, 1f+1(%rip); 1: .byte 0xff, 0xc0; nop");
 SNIP(64, smc_alias, "xor %ebx, %ebx; movb $0xc3, (%rsi); jmp 1f; 1: .byte 0xff, 0xc0; nop");
 
-static u64 try_at(const u8 *code, const u8 *end, enum mode m, u64 va)
-{
-    prepare(m);
-    ctx->gpr[RBX] = va;
-    resume(code, end, m);
-    return ctx->vector << 16 | ctx->error;
-}
-#define TRY(name, m, va) try_at(name, name##_end, m, va)
-#define DONE             (V_DONE << 16)
-#define PF               (14 << 16)
-
 static void crossing(void)
 {
     memset((void *)PAGE, 0, 0x2000);

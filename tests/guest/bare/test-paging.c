@@ -18,17 +18,6 @@ SNIP(64, invpcid, "invpcid (%rbx), %rcx");
 SNIP(32, pae_cr3, "movl %cr3, %edx; movl %ebx, %cr3; movl %edx, %cr3");
 SNIP(64, cmpxchg_fail, "xor %eax, %eax; movl $1, %ecx; lock cmpxchg %ecx, (%rbx)");
 
-static u64 try_at(const u8 *code, const u8 *end, enum mode m, u64 va)
-{
-    prepare(m);
-    ctx->gpr[RBX] = va;
-    resume(code, end, m);
-    return ctx->vector << 16 | ctx->error;
-}
-#define TRY(name, m, va) try_at(name, name##_end, m, va)
-#define DONE             (V_DONE << 16)
-#define PF               (14 << 16)
-
 static void permissions(void)
 {
     page_set(PAGE, PAGE | P | U);

@@ -41,7 +41,12 @@ static void syscall_rules(void)
     check("syscall-r11", ctx->gpr[R11] & 0x4fff, 0x4003);
     check("syscall-fmask", ctx->gpr[RSI] & 0x4701, 1);
     check("syscall-compat", RUN(do_syscall32, COMPAT3), is_amd() ? V_DONE : 6);
-    check("syscall-legacy", RUN(do_syscall32, PM32_3), 6);
+    /* Intel has it in 64-bit mode only; AMD's legacy form takes EIP from STAR (APM 3, SYSCALL) */
+    wrmsr_safe(STAR, (u64)0x20 << 48 | (u64)SEL_CODE32 << 32 | (CODE + 0x200));
+    memcpy((void *)(CODE + 0x200), target, (size_t)(target_end - target));
+    check("syscall-legacy", RUN(do_syscall32, PM32_3), is_amd() ? V_DONE : 6);
+    check("syscall-legacy-cs", is_amd() ? ctx->gpr[RBX] & 0xffff : SEL_CODE32, SEL_CODE32);
+    wrmsr_safe(STAR, (u64)0x20 << 48 | (u64)SEL_CODE64 << 32);
     wrmsr_safe(0xc0000080, rdmsr(0xc0000080) & ~1ull);
     check("syscall-sce-off", RUN(do_syscall, LONG3), 6);
     check("sysret-sce-off", RUN(do_sysret, LONG0), 6);
@@ -85,12 +90,13 @@ static void sysenter_rules(void)
     wrmsr_safe(0x176, CODE + 0x200);
     check("sysenter-long", RUN(do_sysenter, LONG3), is_amd() ? 6 : V_DONE);
     check("sysenter-long-cs", ctx->gpr[RBX] & 0xffff, is_amd() ? 0 : SEL_CODE64);
-    check("sysexit-cpl3", RUN(do_sysexit, LONG3), is_amd() ? 6 : 13);
+    check("sysexit-cpl3", RUN(do_sysexit, LONG3), 13); /* before AMD looks at the mode */
     wrmsr_safe(0x174, SEL_CODE32 - 0x18 + 0x18);
     memcpy((void *)(CODE + 0x200), "\x90\xcd\xf0", 3);
     check("sysenter-legacy", RUN(do_sysenter32, PM32_3), V_DONE);
     check("sysenter-legacy-cs", ctx->cs, SEL_CODE32);
     wrmsr_safe(0x174, 0);
+    check("sysexit-long", RUN(do_sysexit, LONG0), is_amd() ? 6 : 13); /* no selector, or no such instruction */
 }
 
 SUBJECT(syscall)
