@@ -198,6 +198,7 @@ struct abi_xl_fault {
 /* What it gives back, beside the code. */
 struct abi_xl_out {
     uint32_t code_len;  /* 0: nothing was translated */
+    uint32_t cold_len;  /* of the second part, if it was asked for */
     uint32_t src_len;   /* the translation is of the first src_len bytes */
     uint32_t insns;     /* instructions translated */
     uint32_t slots, faults;

@@ -118,10 +118,14 @@ enum translated_how translated_run(struct state *s, const struct insn *i, const 
         engine_run(s, i);
         return TR_LEFT;
     }
+    if (x == XL_JUMPED && host->vector >= 0) { /* a fault of the next instruction's fetch */
+        engine_run(s, i);
+        return TR_LEFT;
+    }
     *s = after;
     s->vector = -1;
     s->error = 0;
-    s->rip = x == XL_LANDED ? host->rip : rig.frame->pgbase + (uint64_t)(int64_t)rig.out.slot[rig.off - in.slot_base];
+    s->rip = x == XL_JUMPED ? rig.frame->rip : x == XL_LANDED ? host->rip : rig.frame->pgbase + (uint64_t)(int64_t)rig.out.slot[rig.off - in.slot_base];
     return TR_DONE;
 }
 bool translated_block(struct state *s, unsigned n, unsigned len)

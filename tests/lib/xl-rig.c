@@ -25,6 +25,7 @@ void xl_rig_leave(void);
 void xl_rig_poll(void);
 void xl_rig_link(void);
 void xl_rig_land(void);
+void xl_rig_jump(void);
 void xl_rig_miss(void);
 void xl_rig_simd(void);
 uint64_t xl_rig_fill(uint64_t va, uint32_t word);
@@ -40,6 +41,7 @@ __asm__(".text\n"
         "xl_rig_leave: movl $0,%gs:536\n\tjmp 1f\n"
         "xl_rig_poll: movl $1,%gs:536\n\tjmp 1f\n"
         "xl_rig_link: movl $2,%gs:536\n\tjmp 1f\n"
+        "xl_rig_jump: mov %r9,%gs:232\n\tmovl $4,%gs:536\n\tjmp 1f\n"
         "xl_rig_land: movl $3,%gs:536\n"
         "1:\tmov %rax,%gs:0\n\tlahf\n\tseto %al\n\tmovzwl %ax,%eax\n\tmov %eax,%gs:144\n\t"
         "mov %ecx,%gs:520\n\tmov %r10d,%gs:528\n\t"
@@ -94,6 +96,7 @@ bool xl_rig_init(struct xl_rig *r, xl_page_fn page)
     struct abi_xl_frame *f = r->frame = m;
     r->code = c;
     r->page = page;
+    r->cold = XL_RIG_CODE / 2 + ABI_XL_CODE_MAX;
     r->fpu_in = xl_rig_in;
     r->fpu_out = xl_rig_out;
     f->cp = &cp;
@@ -107,6 +110,7 @@ bool xl_rig_init(struct xl_rig *r, xl_page_fn page)
     f->stub[ABI_XL_POLL] = (uintptr_t)xl_rig_poll;
     f->stub[ABI_XL_MISS] = (uintptr_t)xl_rig_miss;
     f->stub[ABI_XL_SIMD] = (uintptr_t)xl_rig_simd;
+    f->stub[ABI_XL_JUMP] = (uintptr_t)xl_rig_jump;
     f->stub[ABI_XL_LINK] = (uintptr_t)xl_rig_link;
     for (unsigned k = 0; k < ABI_XL_SLOTS; k++)
         f->slot[k] = (uintptr_t)xl_rig_link;
@@ -118,7 +122,11 @@ bool xl_rig_init(struct xl_rig *r, xl_page_fn page)
 }
 bool xl_rig_translate(struct xl_rig *r, const struct abi_xl_in *in, const uint8_t *bytes, uint32_t place)
 {
-    return xl_translate(in, bytes, r->code_rw + place, ABI_XL_CODE_MAX, &r->out);
+    if (!place || r->cold + ABI_XL_CODE_MAX > XL_RIG_CODE)
+        r->cold = XL_RIG_CODE / 2 + ABI_XL_CODE_MAX;
+    bool ok = xl_translate_split(in, bytes, r->code_rw + place, ABI_XL_CODE_MAX, r->code_rw + r->cold, ABI_XL_CODE_MAX, &r->out);
+    r->cold += r->out.cold_len;
+    return ok;
 }
 void xl_rig_tlb_clear(struct xl_rig *r)
 {

@@ -11,11 +11,11 @@
 #include <stdbool.h>
 #include "vmm/translator/xl.h"
 
-enum xl_exit { XL_LEFT, XL_POLLED, XL_LINK, XL_LANDED };
+enum xl_exit { XL_LEFT, XL_POLLED, XL_LINK, XL_LANDED, XL_JUMPED /* to frame rip */ };
 /* Host address of the page of va if it may be read (written), else NULL. */
 typedef uint8_t *(*xl_page_fn)(uint64_t va, bool write);
 
-#define XL_RIG_CODE (16u << 20)
+#define XL_RIG_CODE (16u << 20) /* the second half is for cold parts */
 struct xl_rig {
     struct abi_xl_frame *frame;
     uint8_t *code, *code_rw; /* XL_RIG_CODE bytes, mapped twice: to execute and to write */
@@ -25,6 +25,7 @@ struct xl_rig {
     uint64_t off;           /* of XL_LEFT, XL_POLLED: offset from pgbase, sign-extended; XL_LINK: slot number */
     unsigned why;           /* of XL_LEFT */
     uint64_t misses;
+    uint32_t cold; /* next place for a cold part */
 };
 bool xl_rig_init(struct xl_rig *r, xl_page_fn page); /* false: this host cannot run translated code */
 /* Translates into place (code offset). */

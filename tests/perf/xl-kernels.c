@@ -27,7 +27,7 @@ static uint64_t slot_target[ABI_XL_SLOTS];
 static uint32_t code_end = 64, slots_used = 1;
 static struct xl_rig rig;
 static unsigned long exits, left;
-static uint64_t guest_bytes, host_bytes;
+static uint64_t guest_bytes, host_bytes, hot_bytes;
 
 static uint8_t *identity(uint64_t va, bool write)
 {
@@ -60,7 +60,8 @@ static uint32_t block_at(uint64_t lip)
     block[h].place = code_end;
     code_end = (code_end + rig.out.code_len + 15) & ~15u;
     guest_bytes += rig.out.src_len;
-    host_bytes += rig.out.code_len;
+    hot_bytes += rig.out.code_len;
+    host_bytes += rig.out.code_len + rig.out.cold_len;
     return block[h].place;
 }
 static uint64_t reg_of(ZydisRegister r)
@@ -98,6 +99,11 @@ static uint64_t next_block(enum xl_exit x)
         f->slot[rig.off] = (uintptr_t)rig.code + block_at(lip);
         return lip;
     }
+    if (x == XL_JUMPED) {
+        left++;
+        xl_rig_jc_add(&rig, f->rip, f->rip == HOME ? 0 : (uintptr_t)rig.code + block_at(f->rip));
+        return f->rip;
+    }
     uint64_t lip = f->pgbase + rig.off;
     if (x != XL_LEFT || rig.why == ABI_XL_WHY_INSN || rig.why == ABI_XL_WHY_FAULT)
         return lip;
@@ -128,7 +134,7 @@ static uint64_t translated(kernel_fn fn, uint64_t arg)
         f->pgbase = lip & ~0xfffull;
         uint32_t place = block_at(lip);
         enum xl_exit x = xl_rig_run(&rig, place);
-        if (x == XL_LANDED)
+        if (x == XL_LANDED || (x == XL_JUMPED && f->rip == HOME))
             return f->gpr[0];
         if (!f->simd_dead) {
             memcpy(rig.fpu_in, rig.fpu_out, 4096);
@@ -184,8 +190,9 @@ int main(int argc, char **argv)
     for (unsigned c = 0; c < KC_N; c++)
         if (count[c])
             printf("%-10s geometric mean %.2f of %u\n", class[c], exp(log_sum[c] / count[c]), count[c]);
-    printf("guest code %lu bytes, host code %lu (%.1fx); %lu exits, %lu of them for branches, %lu TLB misses\n",
-           (unsigned long)guest_bytes, (unsigned long)host_bytes, (double)host_bytes / (double)guest_bytes, exits, left,
+    printf("guest code %lu bytes, host code %lu (%.1fx), of it %lu (%.1fx) hot; %lu exits, %lu of them for branches, %lu TLB misses\n",
+           (unsigned long)guest_bytes, (unsigned long)host_bytes, (double)host_bytes / (double)guest_bytes,
+           (unsigned long)hot_bytes, (double)hot_bytes / (double)guest_bytes, exits, left,
            (unsigned long)rig.misses);
     return 0;
 }

@@ -320,6 +320,9 @@ static void cold_emit(struct gen *t, const struct cold *c)
         emit_here(e, c->from);
         gen_leave_at(t, c->off, (enum abi_xl_why)c->word);
         break;
+    case COLD_JUMP: case COLD_JUMP_KEY:
+        gen_jump_emit(t, c);
+        break;
     case COLD_OUT:
         emit_here(e, c->from);
         if (t->pad[c->insn])

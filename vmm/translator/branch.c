@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ways out of a translation: branches inside the page through slots, everything else through the jump cache, and
- * the poll that every cycle of code passes. Must never make a branch that the interpreter would have to take
- * back: where the target is not at hand, nothing has been committed yet.
+ * the poll that every cycle of code passes. Must never make a branch that faults: then nothing is committed.
  */
 #include "vmm/translator/gen.h"
 
@@ -43,22 +42,49 @@ bool gen_branch_polls(const struct ginsn *g)
     return !g->relative || g->imm + g->len <= 0;
 }
 
-/* Linear address in r9 -> r10 = place of its entry for jc_field(), or out before the current instruction. */
-static void find(struct gen *t)
+/* Behind a look that found nothing, r9 = target: the branch is made all the same and the worker finds the
+ * translation, unless the target is a fault of the branch. */
+void gen_jump_emit(struct gen *t, const struct cold *c)
 {
     struct emit *e = &t->e;
+    emit_here(e, c->from);
+    if (c->kind == COLD_JUMP_KEY) { /* r9 was lost, but it is what the entry has */
+        emit_load(e, H_R9, rm_gsx(AT(jc[0].nlip), H_R10));
+        emit_op(e, &(struct enc){.op = 0xf7, .w = 1}, 2, rm_reg(H_R9)); /* not */
+        emit_lea(e, H_R9, H_R9, -1, 1, 1);
+    }
+    emit_imm32(e, H_RCX, 16); /* canonical with 48 bits: SHLX, SARX and a comparison without flags */
+    emit_op(e, &(struct enc){.vex = true, .map = 2, .op = 0xf7, .w = 1, .pp = 1, .vvvv = H_RCX}, H_R10, rm_reg(H_R9));
+    emit_op(e, &(struct enc){.vex = true, .map = 2, .op = 0xf7, .w = 1, .pp = 2, .vvvv = H_RCX}, H_R10, rm_reg(H_R10));
+    emit_op(e, &(struct enc){.op = 0xf7, .w = 1}, 2, rm_reg(H_R10)); /* not */
+    emit_lea(e, H_RCX, H_R10, H_R9, 1, 1);
+    uint32_t good = emit_jrcxz(e);
+    gen_leave_at(t, c->off, ABI_XL_WHY_BRANCH);
+    emit_here8(e, good);
+    if (c->word)
+        emit_lea(e, H_R11, H_R11, -1, 1, (int32_t)c->word);
+    emit_jmp_rm(e, GS_STUB(ABI_XL_JUMP));
+}
+
+#define MISS_LEAVES (-1) /* something is committed later than the look, so a miss leaves before the branch */
+/* Linear address in r9 -> r10 = place of its entry. On a miss rsp_add is committed and the branch made. */
+static void find(struct gen *t, int rsp_add)
+{
+    struct emit *e = &t->e;
+    bool leaves = rsp_add == MISS_LEAVES;
+    uint32_t word = leaves ? ABI_XL_WHY_BRANCH : (uint32_t)rsp_add;
     emit_pext(e, H_R10, H_R9, GS(jc_mask));
     emit_rorx(e, H_R10, H_R10, 62);
     emit_load(e, H_RCX, rm_gsx(AT(jc[0].nlip), H_R10));
     emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
     uint32_t hit = emit_jrcxz(e);
-    gen_cold(t, COLD_LEAVE, emit_jmp(e), ABI_XL_WHY_BRANCH);
+    gen_cold(t, leaves ? COLD_LEAVE : COLD_JUMP, emit_jmp(e), word);
     emit_here8(e, hit);
     emit_load(e, H_RCX, rm_gsx(AT(jc[0].nkey), H_R10));
     emit_load(e, H_R9, GS(jc_key));
     emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
     hit = emit_jrcxz(e);
-    gen_cold(t, COLD_LEAVE, emit_jmp(e), ABI_XL_WHY_BRANCH);
+    gen_cold(t, leaves ? COLD_LEAVE : COLD_JUMP_KEY, emit_jmp(e), word);
     emit_here8(e, hit);
 }
 static void jump_found(struct gen *t)
@@ -94,7 +120,7 @@ void gen_go(struct gen *t, int64_t target)
     }
     if (!in_page(target)) {
         address_of(t, H_R9, target);
-        find(t);
+        find(t, 0);
         jump_found(t);
         return;
     }
@@ -162,7 +188,7 @@ static bool call_direct(struct gen *t, int64_t next, int64_t target)
     bool far = !in_page(target);
     if (far) {
         address_of(t, H_R9, target);
-        find(t);
+        find(t, MISS_LEAVES);
         emit_store(e, GS(scratch), H_R10);
     }
     struct rm rm = gen_access(t, &stack_next, 8, true);
@@ -196,7 +222,7 @@ static void target_read(struct gen *t, const struct ginsn *g)
 static bool jump_indirect(struct gen *t, const struct ginsn *g)
 {
     target_read(t, g);
-    find(t);
+    find(t, 0);
     jump_found(t);
     return true;
 }
@@ -204,7 +230,7 @@ static bool call_indirect(struct gen *t, const struct ginsn *g, int64_t next)
 {
     struct emit *e = &t->e;
     target_read(t, g);
-    find(t);
+    find(t, MISS_LEAVES);
     emit_store(e, GS(scratch), H_R10);
     struct rm rm = gen_access(t, &stack_next, 8, true);
     address_of(t, H_RCX, next);
@@ -221,8 +247,9 @@ static bool ret(struct gen *t, const struct ginsn *g)
     struct rm rm = gen_access(t, &stack_top, 8, false);
     gen_fault_here(t);
     emit_load(e, H_R9, rm);
-    find(t);
-    emit_lea(e, H_R11, H_R11, -1, 1, 8 + (g->op == 0xc2 ? (int32_t)(uint16_t)g->imm : 0));
+    int n = 8 + (g->op == 0xc2 ? (uint16_t)g->imm : 0);
+    find(t, n);
+    emit_lea(e, H_R11, H_R11, -1, 1, n);
     jump_found(t);
     return true;
 }

@@ -15,7 +15,7 @@
 #define GS_STUB(S) rm_gs(AT(stub) + (size_t)(S) * 8)
 
 /* Code that is rarely reached, emitted after the block. */
-enum cold_kind { COLD_MISS, COLD_LEAVE, COLD_OUT, COLD_POLL };
+enum cold_kind { COLD_MISS, COLD_LEAVE, COLD_OUT, COLD_POLL, COLD_JUMP, COLD_JUMP_KEY };
 struct cold {
     uint8_t kind, insn;
     bool twin;      /* it belongs to the twin */
@@ -24,7 +24,7 @@ struct cold {
     uint32_t from;  /* displacement that leads here */
     uint32_t retry; /* MISS */
     uint32_t word;  /* MISS: for the stub. POLL: offset. LEAVE, OUT: enum abi_xl_why */
-    uint32_t off;   /* LEAVE: where */
+    uint32_t off;   /* LEAVE: where. JUMP: where the branch is; word: what it adds to rsp */
     struct gea ea;  /* MISS */
 };
 #define COLD_MAX 512u
@@ -33,6 +33,8 @@ struct gen {
     const struct abi_xl_in *in;
     struct abi_xl_out *out;
     struct emit e;
+    uint32_t cold_at, cold_room; /* where the cold part goes; 0: behind the rest */
+    uint32_t hot_len;
     struct ginsn g[ABI_XL_INSN_MAX];
     unsigned n;              /* decoded */
     unsigned at;             /* being emitted */
@@ -86,6 +88,7 @@ bool gen_branch(struct gen *t, const struct ginsn *g);
 void gen_go(struct gen *t, int64_t target); /* to an address relative to pgbase */
 bool gen_branch_polls(const struct ginsn *g); /* its target may close a cycle */
 void gen_poll(struct gen *t);                 /* leave before the current instruction if somebody wants the vCPU */
+void gen_jump_emit(struct gen *t, const struct cold *c);
 void gen_leave_at(struct gen *t, int64_t off, enum abi_xl_why why);
 /* recipe.c: flags that the instruction left, made again from what is left of its operands */
 bool gen_recipe_ok(const struct ginsn *g, uint16_t written); /* registers written since */

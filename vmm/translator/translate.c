@@ -155,6 +155,11 @@ static void emit_all(struct gen *t)
     }
     if (!t->n)
         return;
+    t->hot_len = t->e.n;
+    if (t->cold_at && !t->e.full) { /* offsets go on counting from the code's first byte */
+        t->e.n = t->cold_at;
+        t->e.room = t->cold_at + t->cold_room;
+    }
     if (t->twin_wanted) {
         t->twin = true;
         emit_block(t);
@@ -166,28 +171,35 @@ static bool valid(const struct abi_xl_in *in, size_t room)
     return (in->mode & ABI_XL_MODE_64) && !(in->mode & ABI_XL_MODE_TF) && in->page_off < 4096 &&
            in->len <= ABI_XL_SRC_MAX && in->slot_base <= ABI_XL_SLOTS - ABI_XL_SLOT_MAX && room;
 }
-bool xl_translate(const struct abi_xl_in *in, const uint8_t *bytes, uint8_t *code, size_t room,
-                  struct abi_xl_out *out)
+bool xl_translate_split(const struct abi_xl_in *in, const uint8_t *bytes, uint8_t *code, size_t room, uint8_t *cold,
+                        size_t cold_room, struct abi_xl_out *out)
 {
     static struct gen g;
     memset(out, 0, offsetof(struct abi_xl_out, slot));
-    if (!valid(in, room))
+    if (!valid(in, room) || (cold && (cold < code + room || cold - code > INT32_MAX / 2)))
         return false;
-    memset(&g, 0, offsetof(struct gen, g));
     g.n = g.at = g.colds = 0;
     memset(g.pad, 0, sizeof(g.pad));
     memset(g.refill, 0, sizeof(g.refill));
     g.in = in;
     g.out = out;
     g.e = (struct emit){.code = code, .room = (uint32_t)(room < ABI_XL_CODE_MAX ? room : ABI_XL_CODE_MAX)};
+    g.cold_at = cold ? (uint32_t)(cold - code) : 0;
+    g.cold_room = (uint32_t)(cold_room < ABI_XL_CODE_MAX ? cold_room : ABI_XL_CODE_MAX);
     decode_all(&g, bytes);
     emit_all(&g);
     if (g.e.full || !out->insns) {
         memset(out, 0, offsetof(struct abi_xl_out, slot));
         return false;
     }
-    out->code_len = g.e.n;
+    out->code_len = cold ? g.hot_len : g.e.n;
+    out->cold_len = cold ? g.e.n - g.cold_at : 0;
     return true;
+}
+bool xl_translate(const struct abi_xl_in *in, const uint8_t *bytes, uint8_t *code, size_t room,
+                  struct abi_xl_out *out)
+{
+    return xl_translate_split(in, bytes, code, room, NULL, 0, out);
 }
 
 bool xl_host_can(void)

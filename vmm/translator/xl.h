@@ -15,6 +15,10 @@
 /* False: nothing here can be translated; out->code_len is 0 then. */
 bool xl_translate(const struct abi_xl_in *in, const uint8_t *bytes, uint8_t *code, size_t room,
                   struct abi_xl_out *out);
+/* The same with what is rarely executed somewhere else: cold lies behind code in the same mapping, by less than
+ * 1 GiB, and keeps its distance wherever the two are mapped. Offsets in *out count from code in both. */
+bool xl_translate_split(const struct abi_xl_in *in, const uint8_t *bytes, uint8_t *code, size_t room, uint8_t *cold,
+                        size_t cold_room, struct abi_xl_out *out);
 /* The host has what generated code needs (BMI2 that is not microcoded). */
 bool xl_host_can(void);
 
