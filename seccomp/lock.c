@@ -31,6 +31,7 @@ static const struct sock_fprog filters[SBX_ROLES] = {
     [SBX_IDE] = FILTER(bpf_ide),
     [SBX_AHCI] = FILTER(bpf_ahci),
     [SBX_NVME] = FILTER(bpf_nvme),
+    [SBX_SCSI] = FILTER(bpf_scsi),
     [SBX_CLERK] = FILTER(bpf_clerk),
     [SBX_TRANSLATOR] = FILTER(bpf_translator),
 };

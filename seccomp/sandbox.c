@@ -21,6 +21,7 @@ static const char *const role_names[SBX_ROLES] = {
     [SBX_IDE] = "ide",
     [SBX_AHCI] = "ahci",
     [SBX_NVME] = "nvme",
+    [SBX_SCSI] = "scsi",
     [SBX_CLERK] = "clerk",
     [SBX_TRANSLATOR] = "translator",
 };

@@ -23,6 +23,7 @@ enum sbx_role {
     SBX_IDE,
     SBX_AHCI,
     SBX_NVME,
+    SBX_SCSI,
     SBX_ROLES
 };
 enum sbx_mode { SBX_REQUIRE, SBX_REDUCED, SBX_OFF }; /* same values as enum spawn_sandbox */

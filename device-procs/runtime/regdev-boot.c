@@ -56,7 +56,7 @@ static void doorbell_rung(void *opaque, int fd, uint32_t events)
 {
     (void)events;
     ipc_eventfd_drain(fd);
-    regdev_work(opaque);
+    regdev_look(opaque);
 }
 
 static void link_rung(void *opaque, int fd, uint32_t events)
@@ -72,7 +72,7 @@ static void link_rung(void *opaque, int fd, uint32_t events)
     if (d->ready)
         regdev_step_end(d);
     else
-        regdev_work(d);
+        regdev_look(d);
 }
 
 static int page_map(struct regdev *d, int fd)
@@ -184,6 +184,8 @@ static int setup(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsig
         regdev_units_look(d);
         r = state_take(d, devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_STATE, 0));
     }
+    if (r == 0 && d->ops->setup)
+        r = d->ops->setup(d, boot, fds, nfds);
     if (r)
         log_error("device set-up: %s", strerror(-r));
     return r;
@@ -193,7 +195,7 @@ static int setup(struct devproc *p, const Ctl__Boot *boot, const int *fds, unsig
 static int started(struct devproc *p)
 {
     (void)p;
-    regdev_work(&the_device);
+    regdev_look(&the_device);
     return 0;
 }
 

@@ -6,8 +6,6 @@
 #include "device-procs/runtime/regdev.h"
 
 void regdev_step_begin(struct regdev *d);
-void regdev_step_end(struct regdev *d);
-void regdev_work(struct regdev *d); /* whatever is to be done */
 void regdev_answer_again(struct regdev *d);
 bool regdev_units_look(struct regdev *d); /* true: something changed */
 

@@ -227,7 +227,7 @@ static void resume(struct regdev *d)
     regdev_step_end(d);
 }
 
-void regdev_work(struct regdev *d)
+void regdev_look(struct regdev *d)
 {
     unsigned vcpus = __atomic_load_n(&d->page->vcpus, __ATOMIC_RELAXED);
 

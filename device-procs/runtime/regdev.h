@@ -31,6 +31,7 @@ struct regdev_unit { /* private copy of what the vmm says about a drive */
 struct regdev_ops {
     struct devproc_ops proc; /* setup and message are set by regdev_main */
     uint32_t kind, version;  /* of the state layout */
+    int (*setup)(struct regdev *d, const Ctl__Boot *boot, const int *fds, unsigned nfds); /* optional */
     void *state;             /* begins with struct regdev_head */
     size_t state_size;
     /* Optional: a step begins; its effects in guest memory that must not be seen before the commit. A
@@ -71,6 +72,9 @@ struct regdev {
     struct ipc_ratelimit guest_rl;
 };
 
+/* For a device with event sources of its own: the end of its step; and whatever else is to be done. */
+void regdev_step_end(struct regdev *d);
+void regdev_look(struct regdev *d);
 int regdev_main(int argc, char **argv, struct regdev_ops *ops);
 /* A message or a line's eventfd, after the commit. Calls 0.. are the lines. */
 void regdev_call(struct regdev *d, unsigned call);

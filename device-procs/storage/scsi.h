@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SCSI commands without a transport: CD-ROM drives (MMC-5), behind ATAPI or a SCSI bus. A command block
+ * SCSI commands without a transport: disks (SBC-3) and CD-ROM drives (MMC-5), behind ATAPI or a SCSI bus. A command block
  * becomes something to do. Owns no register and no data path.
  */
 #ifndef BULKHEAD_DEVICE_PROCS_STORAGE_SCSI_H
@@ -31,6 +31,7 @@ enum scsi_kind {
     SCSI_DONE, /* status says how it ended */
     SCSI_DATA, /* len bytes for the host, in buf */
     SCSI_READ, SCSI_WRITE, SCSI_FLUSH, /* nsect sectors of 512 bytes from lba on */
+    SCSI_UNMAP, /* a parameter list comes from the host */
 };
 struct scsi_op {
     enum scsi_kind kind;
@@ -38,6 +39,7 @@ struct scsi_op {
     uint32_t len;
     uint64_t lba;
     uint32_t nsect;
+    bool fua;
 };
 
 void scsi_lun_reset(struct scsi_lun *d);
@@ -49,5 +51,9 @@ void scsi_sense_put(const struct scsi_sense *s, uint8_t *buf);
 /* A command for a CD-ROM drive: 12 bytes of cdb (shorter ones padded), SCSI_DATA_MAX bytes of buf. */
 void cd_command(const struct regdev_unit *u, struct scsi_lun *d, const uint8_t *cdb, struct scsi_op *op,
                 uint8_t *buf);
+
+/* The same for a disk. */
+void scsi_disk_command(const struct regdev_unit *u, struct scsi_lun *d, const uint8_t *cdb, struct scsi_op *op,
+                  uint8_t *buf);
 
 #endif

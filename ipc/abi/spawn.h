@@ -23,6 +23,7 @@ enum spawn_program {
     SPAWN_IDE, /* this and what follows: controllers */
     SPAWN_AHCI,
     SPAWN_NVME,
+    SPAWN_SCSI,
     SPAWN_PROGRAMS
 };
 enum spawn_sandbox { SPAWN_SBX_REQUIRE, SPAWN_SBX_REDUCED, SPAWN_SBX_OFF };

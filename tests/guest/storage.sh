@@ -3,7 +3,7 @@
 # Drives of a controller: loads every module of the initramfs, waits for $bhdev, then does $bhdo:
 #   hammer   blk-hammer on it (its contents are lost): bhwriters (8), bhseconds (20)
 #   sum      prints its size and SHA-256, read through the page cache
-#   write    writes a pattern made of bhseed to all of it, flushes, prints the SHA-256
+#   both     prints the SHA-256, writes random bytes to all of it, flushes, prints the SHA-256 read anew
 #   none     only says that it is there
 umount /mnt 2>/dev/null
 for ko in /lib/modules/*.ko; do
@@ -24,18 +24,14 @@ echo "STORAGE found $(cat "/sys/class/block/${bhdev#/dev/}/size") sectors"
 [ -n "$bhset" ] && hdparm $bhset "$bhdev"
 case $bhdo in
 hammer) blk-hammer "$bhdev" "${bhwriters:-8}" "${bhseconds:-20}" ;;
-sum) echo "STORAGE sum $(sha256sum <"$bhdev" | cut -d' ' -f1)" ;;
-write)
-    mib=$(($(cat "/sys/class/block/${bhdev#/dev/}/size") / 2048))
-    i=0
-    while [ $i -lt $mib ]; do
-        dd if=/dev/urandom bs=1M count=1 2>/dev/null | dd of="$bhdev" bs=1M seek=$i conv=notrunc 2>/dev/null || exit 2
-        i=$((i + 1))
-    done
+both)
+    echo "STORAGE before $(sha256sum <"$bhdev" | cut -d' ' -f1)"
+    dd if=/dev/urandom of="$bhdev" bs=1M count=$(($(cat "/sys/class/block/${bhdev#/dev/}/size") / 2048)) 2>/dev/null || exit 2
     sync
     echo 3 >/proc/sys/vm/drop_caches
-    echo "STORAGE sum $(sha256sum <"$bhdev" | cut -d' ' -f1)"
+    echo "STORAGE after $(sha256sum <"$bhdev" | cut -d' ' -f1)"
     ;;
+sum) echo "STORAGE sum $(sha256sum <"$bhdev" | cut -d' ' -f1)" ;;
 esac
 status=$?
 dmesg | grep -iE 'error|exception|failed|timeout|reset' | grep -v -i 'ext4\|errors=' | head -20

@@ -14,7 +14,7 @@ import subprocess
 
 import device_child as dc
 
-CPU_WORKER, BLOCK, NET, UI, TRANSLATOR = range(5)
+CPU_WORKER, BLOCK, NET, UI, TRANSLATOR, IDE, AHCI, NVME, SCSI = range(9)
 REQUIRE, REDUCED, OFF = range(3)
 STARTED, FAILED, EXITED = 1, 2, 3
 START, KILL = 1, 2

@@ -18,6 +18,9 @@ CONTROLLERS = {
               "-device", "ide-hd,drive=d,bus=sata.0"]),
     "nvme": ("nvme", "nvme", "/dev/nvme0n1", "",
              ["-drive", "file=%s,format=raw,if=none,id=d", "-device", "nvme,drive=d,serial=N1"]),
+    "scsi": ("scsi", "virtio_pci,virtio_scsi,sd_mod", "/dev/sda", "",
+             ["-drive", "file=%s,format=raw,if=none,id=d", "-device", "virtio-scsi-pci,id=s0",
+              "-device", "scsi-hd,drive=d,bus=s0.0,scsi-id=3"]),
     "ide-pio": ("ide", "ata_piix,sd_mod", "/dev/sda", "libata.dma=0", ["-hda", "%s"]),
 }
 

@@ -10,13 +10,13 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEVICES = ["ide", "ahci", "nvme"]
+DEVICES = ["ide", "ahci", "nvme", "scsi"]
 CHILDREN = ["cpu-worker", "block", "net", "net-link", "ui", "translator"] + DEVICES
 GROUPS = {"child": CHILDREN, "device": DEVICES, "all": CHILDREN + ["vmm"]}
 MAX = 40
 TAG = re.compile(r"#syscalls:([\w-]+)\s+([a-z0-9_ ]+)")
 # Linked into these programs only, so that a tag for all children means these.
-PARTIAL = {"vhost-user": ["block", "net", "net-link"]}
+PARTIAL = {"vhost-user": ["block", "net", "net-link", "scsi"]}
 
 
 def tags():

@@ -13,7 +13,7 @@ import device_child as dc
 import spawner as sp
 import tap
 
-ROLES = ["cpu-worker", "block", "net", "ui", "translator"]
+ROLES = ["cpu-worker", "block", "net", "ui", "translator", "ide", "ahci", "nvme", "scsi"]
 # What a role is meant to be able to do.
 GRANTED = {("net", "socket_tcp")}
 # Refused with an error instead of death, because libc tries them by itself.

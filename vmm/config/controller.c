@@ -15,6 +15,7 @@ static const struct {
     [CTL_IDE] = {"ide", 2, 2},
     [CTL_AHCI] = {"ahci", 6, 1},
     [CTL_NVME] = {"nvme", 1, 8},
+    [CTL_SCSI] = {"scsi", 1, 8},
 };
 
 static int fail_dev(struct parse *c, const struct pend_device *dev, const char *fmt, const char *what)
@@ -106,14 +107,26 @@ static int unit_free(const struct plan_ctl *k, unsigned from, unsigned n)
     return -1;
 }
 
+static struct plan_ctl *ctl_first(struct parse *c, enum plan_ctl_kind kind)
+{
+    for (unsigned i = 0; i < c->p->n_ctl; i++)
+        if (c->p->ctl[i].kind == kind)
+            return &c->p->ctl[i];
+    return NULL;
+}
+
 /* A place on the named bus, or on the board's. -1: reported. */
 static int unit_place(struct parse *c, const struct pend_device *dev, struct plan_ctl **k)
 {
     unsigned bus = 0, per, at;
     int i;
 
-    if (!dev->bus[0] && dev->ctl == CTL_NVME)
-        return fail_dev(c, dev, "%s", "bus= must name an nvme controller");
+    if (!dev->bus[0] && dev->ctl != CTL_IDE) {
+        *k = ctl_first(c, dev->ctl);
+        i = *k && dev->unit < PLAN_UNITS_MAX ? unit_free(*k, dev->unit >= 0 ? (unsigned)dev->unit : 0,
+                                                         dev->unit >= 0 ? 1 : PLAN_UNITS_MAX) : -1;
+        return i >= 0 ? i : fail_dev(c, dev, "no '%s' controller has a place for it", shapes[dev->ctl].process);
+    }
     if (!dev->bus[0]) {
         *k = board_ide(c);
         i = *k ? unit_free(*k, 0, 4) : -1;
@@ -122,7 +135,7 @@ static int unit_place(struct parse *c, const struct pend_device *dev, struct pla
     *k = bus_find(c, dev->bus, &bus);
     if (!*k)
         return fail_dev(c, dev, "Bus '%s' not found", dev->bus);
-    if (((*k)->kind == CTL_NVME) != (dev->ctl == CTL_NVME))
+    if (dev->ctl == CTL_IDE ? (*k)->kind > CTL_AHCI : (*k)->kind != dev->ctl)
         return fail_dev(c, dev, "bus '%s' takes another kind of drive", dev->bus);
     per = shapes[(*k)->kind].units;
     if (dev->unit >= (int)per)
@@ -178,6 +191,8 @@ static int ctl_device(struct parse *c, const struct pend_device *dev)
         memcpy(k->id, dev->id, sizeof(k->id));
     k->pci_slot = dev->slot;
     k->pci_fn = dev->fn;
+    k->disable_legacy = dev->disable_legacy;
+    k->disable_modern = dev->disable_modern;
     if (dev->ctl != CTL_NVME || !dev->backend[0])
         return 0;
     unit_set(c, &k->unit[0], dev->backend, false); /* its drive= is namespace 1 */

@@ -230,6 +230,31 @@ static const struct opt_key namespace_keys[] = {
      .text = "others may write the image too"},
     KEY_END,
 };
+static const struct opt_key scsi_keys[] = {
+    CTL_KEYS,
+    {"disable-legacy", KEY_FN, .fn = key_tristate, .form = "on|off|auto",
+     .text = "no legacy (virtio 0.9) interface"},
+    {"disable-modern", KEY_FN, .fn = key_tristate, .form = "on|off|auto",
+     .text = "no virtio 1.0 interface"},
+    {"num_queues", KEY_ONLY, .form = "1"},
+    {"iothread", KEY_REFUSE, .text = "every device has a process of its own"},
+    KEY_END,
+};
+static const struct opt_key scsi_unit_keys[] = {
+    ID_KEY,
+    {"bus", .kind = KEY_STR, .off = offsetof(struct pend_device, bus), .size = 64, .form = "name",
+     .text = "the adapter it is on, ID.0"},
+    {"scsi-id", KEY_FN, .fn = key_unit, .form = "0-7", .text = "target number"},
+    {"lun", KEY_ONLY, .form = "0"},
+    {"channel", KEY_ONLY, .form = "0"},
+    {"drive", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
+     .form = "name", .text = "the -drive or -blockdev behind it"},
+    {"serial", KEY_FN, .fn = key_serial, .form = "text", .text = "serial number, 20 characters"},
+    {"share-rw", .kind = KEY_BOOL, .off = offsetof(struct pend_device, share_rw), .form = "on|off",
+     .text = "others may write the image too"},
+    {"bootindex", KEY_FN, .fn = key_bootindex, .form = "n", .text = "boot priority, 0 first"},
+    KEY_END,
+};
 static const struct opt_key serial_keys[] = {
     ID_KEY,
     {"chardev", .kind = KEY_STR, .off = offsetof(struct pend_device, backend), .size = 64,
@@ -285,6 +310,9 @@ static const struct model {
     {"ich9-ahci", "ahci", DEV_CTL, ahci_keys, false, "AHCI controller with six ports"},
     {"nvme", "", DEV_CTL, nvme_keys, false, "NVM Express controller"},
     {"nvme-ns", "", DEV_UNIT, namespace_keys, false, "namespace of an NVMe controller"},
+    {"virtio-scsi-pci", "virtio-scsi", DEV_CTL, scsi_keys, false, "SCSI host adapter, virtio"},
+    {"scsi-hd", "", DEV_UNIT, scsi_unit_keys, false, "SCSI disk"},
+    {"scsi-cd", "", DEV_UNIT, scsi_unit_keys, false, "SCSI CD-ROM drive"},
     {"isa-serial", "", DEV_SERIAL, serial_keys, false, "serial port"},
     {"isa-debug-exit", "", DEV_DEBUG_EXIT, debug_exit_keys, false,
      "ends the emulator with the status the guest writes"},
@@ -304,6 +332,9 @@ static const struct {
     {"ich9-ahci", CTL_AHCI, false},
     {"nvme", CTL_NVME, false},
     {"nvme-ns", CTL_NVME, false},
+    {"virtio-scsi-pci", CTL_SCSI, false},
+    {"scsi-hd", CTL_SCSI, false},
+    {"scsi-cd", CTL_SCSI, true},
 };
 
 static void storage_kind(struct pend_device *d)

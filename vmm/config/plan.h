@@ -70,7 +70,7 @@ struct plan_disk {    /* -drive or -blockdev, seen by the guest through a virtio
     int fd;            /* plan_open_files; O_RDWR, or O_RDONLY when readonly. -1 before */
     uint64_t size;     /* bytes, set by plan_open_files */
 };
-enum plan_ctl_kind { CTL_IDE, CTL_AHCI, CTL_NVME, CTL_KINDS };
+enum plan_ctl_kind { CTL_IDE, CTL_AHCI, CTL_NVME, CTL_SCSI, CTL_KINDS };
 struct plan_unit { /* a drive of a controller */
     bool used, cd;
     int disk; /* index into disk[], -1 = nothing in it */
@@ -83,6 +83,7 @@ struct plan_ctl { /* a storage controller: one process */
     char qdev_id[64]; /* -device id=, the name of its bus without the number */
     int pci_slot, pci_fn;
     bool builtin;     /* part of the board */
+    bool disable_legacy, disable_modern; /* virtio-scsi */
     struct plan_unit unit[PLAN_UNITS_MAX];
 };
 struct plan_hostfwd {

@@ -150,12 +150,12 @@ void machine_backend_down(struct vm *vm, const char *id)
     struct controller *c = machine_controller_find(machine_get(), id);
 
     (void)vm;
+    if (c)
+        controller_down(c);
     if (d)
         virtio_backend_gone(d);
     else if (k)
         disk_link_down(k);
-    else if (c)
-        controller_down(c);
 }
 
 void machine_device_ready(struct vm *vm, const char *id)

@@ -146,6 +146,7 @@ const struct controller_type controller_types[CTL_KINDS] = {
                   .vendor = 0x1b36, .device = 0x0010, .pci_class = 0x010802, .revision = 2,
                   .bar = {[0] = {PCI_BAR_MEM64, 16384}, [4] = {PCI_BAR_MEM32, 4096}}, .lines = 1,
                   .vectors = 9, .msix_bar = 4},
+    [CTL_SCSI] = {.class_name = NULL},
 };
 
 static int page_build(struct controller *c)
@@ -246,8 +247,10 @@ int controller_add(struct controller *c, struct vm *vm, struct pci_bus *bus, uns
         snprintf(err, errlen, "%s: cannot be set up: %s", c->plan->id, strerror(-r));
         return r;
     }
-    function_make(c, at);
     give(c, at);
+    if (!c->type->class_name)
+        return 0;
+    function_make(c, at);
     r = pci_bus_add(bus, &c->pci, (uint8_t)(at->slot << 3 | at->fn));
     if (!r)
         r = pci_bus_map(bus, &fits);

@@ -19,7 +19,7 @@ struct controller_port { /* ports decoded while the function's I/O decoding is o
     uint8_t region;
 };
 struct controller_type {
-    const char *class_name;
+    const char *class_name; /* NULL: no function of its own, a virtio function is in front of it */
     uint16_t vendor, device;
     uint32_t pci_class;
     uint8_t revision;

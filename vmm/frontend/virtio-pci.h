@@ -39,7 +39,7 @@ struct virtio_type { /* what a kind of device is made of */
     uint8_t config_len;
     uint64_t features; /* device-specific bits that may be passed on from the back end */
 };
-extern const struct virtio_type virtio_type_blk, virtio_type_net;
+extern const struct virtio_type virtio_type_blk, virtio_type_net, virtio_type_scsi;
 
 struct virtio_queue {
     uint16_t size;

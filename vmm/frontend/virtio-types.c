@@ -8,6 +8,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_scsi.h>
 #include <stddef.h>
 
 #define BIT(n) (1ull << (n))
@@ -46,4 +47,16 @@ const struct virtio_type virtio_type_net = {
                 BIT(VIRTIO_NET_F_GUEST_UFO) | BIT(VIRTIO_NET_F_HOST_TSO4) |
                 BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) |
                 BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_STATUS),
+};
+
+/* Control, event and one request queue. No hotplug or change events, no protection information. */
+const struct virtio_type virtio_type_scsi = {
+    .id = VIRTIO_ID_SCSI,
+    .legacy_pci_id = 0x1004,
+    .pci_class = 0x010000,
+    .class_name = "SCSI controller",
+    .queues = 3,
+    .vectors = 4,
+    .queue_size = 128,
+    .config_len = sizeof(struct virtio_scsi_config),
 };

@@ -40,6 +40,9 @@ static void boot_add(struct machine *m, const struct controller *c)
             snprintf(path, sizeof(path), "/pci@i0cf8/ide@%x,%x/drive@%x/disk@%x", slot, fn, i / 2, i % 2);
         else if (c->plan->kind == CTL_AHCI)
             snprintf(path, sizeof(path), "/pci@i0cf8/pci8086,2922@%x/drive@%x/disk@0", slot, i);
+        else if (c->plan->kind == CTL_SCSI)
+            snprintf(path, sizeof(path), "/pci@i0cf8/scsi@%x/channel@0/disk@%x,0",
+                     machine_virtio_find(m, c->plan->id)->pci.devfn >> 3, i);
         else
             snprintf(path, sizeof(path), "/pci@i0cf8/pci8086,5845@%x/namespace@%x,0", slot, i + 1);
         machine_boot_add(m, u->bootindex, path);
@@ -63,6 +66,8 @@ static int build(struct machine *m, unsigned index, char *err, size_t errlen)
     }
     at.gsi = machine_pirq_gsi(machine_pirq((unsigned)slot, 0));
     r = controller_add(&m->ctl[index], m->vm, &m->pci, index, &at, err, errlen);
+    if (!r && p->kind == CTL_SCSI)
+        r = machine_scsi_add(m, p, slot, err, errlen);
     if (r)
         return r;
     for (unsigned i = 0; i < controller_types[p->kind].lines; i++)

@@ -52,7 +52,7 @@
 #define SMRAM_ENABLE 0x08u
 
 #define PC_BOOT_MAX    48
-#define PC_DEVICES_MAX (PLAN_DISKS_MAX + PLAN_NETS_MAX)
+#define PC_DEVICES_MAX (PLAN_DISKS_MAX + PLAN_NETS_MAX + PLAN_CTLS_MAX)
 
 struct machine_rom { /* a file in board memory */
     int64_t off;   /* in ABI_SLOT_BOARD */
@@ -143,6 +143,7 @@ void edid_build(uint8_t edid[256], unsigned xres, unsigned yres);
 struct virtio_dev *machine_virtio_find(struct machine *m, const char *id);
 struct controller *machine_controller_find(struct machine *m, const char *id);
 struct disk_link *machine_link_find(struct machine *m, const char *id);
+int machine_scsi_add(struct machine *m, const struct plan_ctl *p, int slot, char *err, size_t errlen);
 int machine_controllers_build(struct machine *m, bool placed, char *err, size_t errlen);
 
 /* MP tables: floating pointer at the start of buf, which the guest sees at gpa. Bytes used, 0 =

@@ -101,6 +101,15 @@ static int disk_add(struct machine *m, const struct plan_disk *p, char *err, siz
     return r;
 }
 
+int machine_scsi_add(struct machine *m, const struct plan_ctl *p, int slot, char *err, size_t errlen)
+{
+    struct virtio_place at = {.slot = slot, .fn = p->pci_fn, .disable_legacy = p->disable_legacy,
+                              .disable_modern = p->disable_modern};
+    struct virtio_dev *d;
+
+    return device_add(m, &virtio_type_scsi, p->id, p->qdev_id, &at, &d, err, errlen);
+}
+
 static int pass(struct machine *m, bool placed, char *err, size_t errlen)
 {
     const struct plan *p = &m->vm->plan;

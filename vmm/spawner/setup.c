@@ -35,6 +35,7 @@ static const char *const program_names[SPAWN_PROGRAMS] = {
     [SPAWN_IDE] = "bulkhead-ide",
     [SPAWN_AHCI] = "bulkhead-ahci",
     [SPAWN_NVME] = "bulkhead-nvme",
+    [SPAWN_SCSI] = "bulkhead-scsi",
 };
 
 static const struct {

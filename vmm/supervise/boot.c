@@ -170,12 +170,13 @@ static void worker_fds(struct boot_fds *b, const struct vm *vm)
 }
 
 /* A controller reaches guest memory, its own registers' page, and the rings to its drives' block
- * processes; no file and no socket. */
-static void controller_fds(struct boot_fds *b, const struct child *c)
+ * processes; no file, and no socket but that of a virtio adapter's queues. */
+static void controller_fds(struct boot_fds *b, const struct child *c, int vu_fd)
 {
     const struct vm *vm = c->sup->vm;
     const struct vm_ctl *k = &vm->ctl[c->config];
 
+    add_fd(b, CTL__FD_KIND__FD_VHOST_USER, 0, vu_fd);
     add_fd(b, CTL__FD_KIND__FD_DEVICE_PAGE, 0, k->page_fd);
     add_fd(b, CTL__FD_KIND__FD_RAM, 0, vm->ram_fd);
     add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, vm->codepage_fd);
@@ -321,7 +322,7 @@ int boot_send(struct child *c, int vu_fd)
     else if (c->program == SPAWN_TRANSLATOR)
         translator_fds(&b, c->sup->vm);
     else if (child_is_controller(c))
-        controller_fds(&b, c);
+        controller_fds(&b, c, vu_fd);
     else
         device_fds(&b, c, vu_fd);
     m.n_fds = b.n;

@@ -73,7 +73,8 @@ static void connect_backend(struct child *c)
     if (child_is_controller(c)) {
         c->backend_up = true;
         machine_device_ready(c->sup->vm, c->id);
-        return;
+        if (fd < 0)
+            return;
     }
     if (fd < 0 || c->standby) /* a standby's is connected by who ordered it */
         return;

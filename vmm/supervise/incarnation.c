@@ -156,7 +156,7 @@ static int boot_device(struct child *c)
 {
     int sv[2], r;
 
-    if (c->program != SPAWN_BLOCK && c->program != SPAWN_NET)
+    if (c->program != SPAWN_BLOCK && c->program != SPAWN_NET && c->program != SPAWN_SCSI)
         return boot_send(c, -1);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
         return -errno;

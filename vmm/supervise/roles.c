@@ -16,6 +16,7 @@ static const char *role_names[SPAWN_PROGRAMS] = {
     [SPAWN_IDE] = "ide",
     [SPAWN_AHCI] = "ahci",
     [SPAWN_NVME] = "nvme",
+    [SPAWN_SCSI] = "scsi",
 };
 
 /* The spawner refuses titles that are not printable ASCII; ids are checked by config/, but a title
@@ -106,6 +107,7 @@ static const enum spawn_program ctl_programs[CTL_KINDS] = {
     [CTL_IDE] = SPAWN_IDE,
     [CTL_AHCI] = SPAWN_AHCI,
     [CTL_NVME] = SPAWN_NVME,
+    [CTL_SCSI] = SPAWN_SCSI,
 };
 
 static void add_controllers(struct supervisor *s, const struct plan *p)
