@@ -209,7 +209,7 @@ static int metadata_read(struct img *img, const struct regions *g, struct metada
 static int places_check(struct img *img, struct vhdx *v)
 {
     struct bat_places p = {calloc(v->n, sizeof(uint64_t)), 0};
-    uint64_t end;
+    uint64_t end = 0;
     int r = p.host ? 0 : -ENOMEM;
     for (uint64_t i = 0; r == 0 && i < v->n; i++) {
         bool bitmap = (i + 1) % (v->ratio + 1) == 0;

@@ -120,9 +120,9 @@ static int real_run(void)
         printf("# did not stop\n");
     return rig.cpu->s->seg[ABI_CS].selector == RIG_STUBS >> 4 ? (int)rig.cpu->rip / 16 : v;
 }
-GUEST(r_big, ".code16; mov $0x400000, %esi; addr32 mov (%esi), %eax; mov $0x1000, %bx; mov %bx, %ds; addr32 mov (%esi), %ecx; int $0x77");
+GUEST(r_big, ".code16; mov $0x400000, %esi; mov (%esi), %eax; mov $0x1000, %bx; mov %bx, %ds; mov (%esi), %ecx; int $0x77");
 GUEST(r_enter, ".code16; lgdtl 0x700; mov %cr0, %eax; or $1, %al; mov %eax, %cr0; mov $0x10, %bx; mov %bx, %ds; and $0xfe, %al\n"
-      "mov %eax, %cr0; mov $0x400000, %esi; addr32 movl $0x55, (%esi); xor %bx, %bx; mov %bx, %ds; addr32 mov 4(%esi), %ecx; int $0x77");
+      "mov %eax, %cr0; mov $0x400000, %esi; movl $0x55, (%esi); xor %bx, %bx; mov %bx, %ds; mov 4(%esi), %ecx; int $0x77");
 GUEST(r_push1, ".code16; mov $1, %sp; push %ax");
 GUEST(r_pusha, ".code16; mov $0x0b, %sp; pusha");
 GUEST(r_pusha3, ".code16; mov $3, %sp; pusha");
