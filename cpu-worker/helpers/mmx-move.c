@@ -166,6 +166,7 @@ bool mmx_move_decode(struct op *o, const struct simd_in *d)
     bool rr = d->shape == SHAPE_RR;
     switch (d->mn) {
     case ZYDIS_MNEMONIC_EMMS:
+    case ZYDIS_MNEMONIC_FEMMS:
         o->fn = emms;
         return true;
     case ZYDIS_MNEMONIC_MOVD:

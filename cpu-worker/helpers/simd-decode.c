@@ -117,6 +117,10 @@ bool simd_decode(struct op *o, const ZydisDecodedInstruction *in, const ZydisDec
     o->aux2 = 0;
     if (in->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
         return (mode & MODE_PE) && vex_decode(o, &d) && gate_avx(o, mode);
+    if (in->encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW) {
+        operands_read(o, &d);
+        return now_decode(o, &d) && gate_mmx(o, mode);
+    }
     if (in->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
         return false;
     if (in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT) {
@@ -135,7 +139,7 @@ bool simd_decode(struct op *o, const ZydisDecodedInstruction *in, const ZydisDec
         return true;
     if (fxsave_decode(o, &d))
         return gate_x87(o, mode);
-    if ((d.mmx || d.mn == ZYDIS_MNEMONIC_EMMS) && (mmx_int_decode(o, &d) || mmx_move_decode(o, &d)))
+    if ((d.mmx || d.mn == ZYDIS_MNEMONIC_EMMS || d.mn == ZYDIS_MNEMONIC_FEMMS) && (mmx_int_decode(o, &d) || mmx_move_decode(o, &d)))
         return gate_mmx(o, mode);
     if (d.mmx) /* CVTxx2PI from memory */
         return sse_cvt_decode(o, &d) && gate_sse(o, mode);

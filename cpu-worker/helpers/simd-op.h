@@ -216,6 +216,7 @@ bool sse_element_decode(struct op *o, const struct simd_in *d);
 bool sse_string_decode(struct op *o, const struct simd_in *d);
 bool crypto_decode(struct op *o, const struct simd_in *d);
 bool mmx_int_decode(struct op *o, const struct simd_in *d);
+bool now_decode(struct op *o, const struct simd_in *d);
 bool mmx_move_decode(struct op *o, const struct simd_in *d);
 bool cache_decode(struct op *o, const struct simd_in *d);
 bool xsave_decode(struct op *o, const struct simd_in *d);

@@ -178,8 +178,8 @@ enum abi_feature_kind { CPUK_NONE, CPUK_OWN, CPUK_HOST };
     F(PDPE1GB, X1_EDX, 26, OWN, "pdpe1gb", NULL)                                                   \
     F(RDTSCP, X1_EDX, 27, OWN, "rdtscp", NULL)                                                     \
     F(LM, X1_EDX, 29, OWN, "lm", "i64")                                                            \
-    F(3DNOWEXT, X1_EDX, 30, NONE, "3dnowext", NULL)                                                \
-    F(3DNOW, X1_EDX, 31, NONE, "3dnow", NULL)                                                      \
+    F(3DNOWEXT, X1_EDX, 30, OWN,  "3dnowext", NULL)                                                \
+    F(3DNOW, X1_EDX, 31, OWN,  "3dnow", NULL)                                                      \
     F(LAHF_LM, X1_ECX, 0, OWN, "lahf-lm", NULL)                                                    \
     F(CMP_LEGACY, X1_ECX, 1, OWN, "cmp-legacy", NULL)                                              \
     F(SVM, X1_ECX, 2, NONE, "svm", NULL)                                                           \

@@ -14,6 +14,7 @@
 
 #define BARE "tests/guest/bare/test-"
 #define UNIT "tests/unit/cpu/test-"
+#define NOW  "tests/unit/helpers/test-3dnow.c"
 
 struct cover {
     ZydisMnemonic m;
@@ -56,6 +57,20 @@ static const struct cover table[] = {
     {M(MONITORX), false, UNIT "monitor.c", "monitorx"}, {M(MWAITX), false, UNIT "monitor.c", "mwaitx"},
     {M(MOVDIRI), false, UNIT "monitor.c", "movdiri"}, {M(MOVDIR64B), false, UNIT "monitor.c", "movdir64b"},
     {M(RDPKRU), false, UNIT "tlb.c", "rdpkru"}, {M(WRPKRU), false, UNIT "tlb.c", "wrpkru"},
+    /* 3DNow!, which no host has any more */
+    {M(PFADD), false, NOW, "pfadd"}, {M(PFSUB), false, NOW, "pfsub"},
+    {M(PFSUBR), false, NOW, "pfsubr"}, {M(PFMUL), false, NOW, "pfmul"},
+    {M(PFACC), false, NOW, "pfacc"}, {M(PFNACC), false, NOW, "pfnacc"},
+    {M(PFPNACC), false, NOW, "pfpnacc"}, {M(PFCMPEQ), false, NOW, "pfcmpeq"},
+    {M(PFCMPGT), false, NOW, "pfcmpgt"}, {M(PFCMPGE), false, NOW, "pfcmpge"},
+    {M(PFMAX), false, NOW, "pfmax"}, {M(PFMIN), false, NOW, "pfmin"},
+    {M(PI2FD), false, NOW, "pi2fd"}, {M(PI2FW), false, NOW, "pi2fw"},
+    {M(PF2ID), false, NOW, "pf2id"}, {M(PF2IW), false, NOW, "pf2iw"},
+    {M(PFRCP), false, NOW, "pfrcp"}, {M(PFSQRT), false, NOW, "pfrsqrt"},
+    {M(PFCPIT1), false, NOW, "pfrcpit1"}, {M(PFRSQIT1), false, NOW, "pfrsqit1"},
+    {M(PFRCPIT2), false, NOW, "pfrcpit2"}, {M(PAVGUSB), false, NOW, "pavgusb"},
+    {M(PMULHRW), false, NOW, "pmulhrw"}, {M(PSWAPD), false, NOW, "pswapd"},
+    {M(FEMMS), false, NOW, "femms"},
     {M(RSM), true, UNIT "modes.c", "rsm"},
 };
 /* Forms of instructions that otherwise run here. */

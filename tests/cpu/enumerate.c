@@ -103,7 +103,9 @@ bool shape_build(const struct shape *s, struct insn *i, bool fixed_reg)
     unsigned reg = fixed_reg ? s->reg : q & 7;
     unsigned rm = s->rm < 8 ? s->rm : q >> 3 & 7;
     i->bytes[n++] = (uint8_t)((s->reg_form ? 0xc0 : mods[q >> 6 & 3]) | reg << 3 | rm);
-    if (!s->vex && (s->prefix == PREFIX_LOCK || s->prefix == PREFIX_LOCK + 1))
+    /* Not VERW of memory, which AMD's microcode that clears buffers executes with LOCK; APM 3 says #UD. */
+    bool verw = s->map == 1 && s->opcode == 0 && reg == 5 && !s->reg_form;
+    if (!s->vex && (s->prefix == PREFIX_LOCK || s->prefix == PREFIX_LOCK + 1) && !verw)
         i->refused = 0x10000u | (uint32_t)s->map << 8 | s->opcode;
     for (q = rnd(); n < 15; q = q >> 8 | q << 56)
         i->bytes[n++] = (uint8_t)q;
