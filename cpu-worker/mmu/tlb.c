@@ -29,6 +29,24 @@ static void store_drop(struct cpu *c, unsigned i)
     c->wtag[i] = TLB_INVALID;
     c->xl_wtag[i] = ABI_XL_TLB_INVALID;
 }
+/* Global pages outlive loads of CR3, and so may what the jump caches say about them: the key of supervisor code then
+ * names no address space. Kernels that do not mark theirs get it back. */
+#define STRANGE_MAX 512u
+bool tlb_code_jumps(struct cpu *c, uint64_t lip)
+{
+    if (!c->jc_global || c->cpl == 3)
+        return true;
+    unsigned i = (lip >> 12) & (TLB_SIZE - 1);
+    if (c->xtag[i] != ((lip & ~0xfffull) | CTX_FETCH(c->ctx)))
+        return false; /* nobody knows */
+    if (c->tlb_gpa[i] & 2)
+        return true;
+    if (++c->jc_strange > STRANGE_MAX) {
+        c->jc_global = false;
+        jc_flush(c);
+    }
+    return false;
+}
 static void entry_drop(struct cpu *c, unsigned i)
 {
     c->rtag[i] = c->xtag[i] = TLB_INVALID;
@@ -126,6 +144,8 @@ void tlb_flush_all(struct cpu *c)
 {
     page_rights_update(c);
     generations_restart(c, false);
+    c->jc_global = c->s->cr4 & CR4_PGE;
+    c->jc_strange = 0;
     asid_select(c, false);
 }
 void tlb_flush_first(struct cpu *c)
@@ -235,7 +255,7 @@ static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, 
     c->xl_rtag[i] = read ? xl_tag : ABI_XL_TLB_INVALID;
     c->xl_wtag[i] = write ? xl_tag : ABI_XL_TLB_INVALID;
     c->xtag[i] = allow & ALLOW_X ? x : TLB_INVALID;
-    c->tlb_gpa[i] = (t->gpa & ~0xfffull) | (PAGE_KIND(page) != PAGE_4K);
+    c->tlb_gpa[i] = (t->gpa & ~0xfffull) | (PAGE_KIND(page) != PAGE_4K) | (page & PAGE_G ? 2 : 0);
     c->tlb_host_x[i] = t->host - (t->gpa & 0xfff);
 }
 

@@ -141,7 +141,9 @@ struct cpu {
     uint8_t va_shift;    /* 64 - bits of a linear address: 16, or 7 with CR4.LA57 */
     uint64_t cr4_mask;   /* bits of CR4 this processor has */
     uint64_t jc_gen;
-    uint64_t tlb_gpa[TLB_SIZE]; /* guest physical page of each entry; bit 0: piece of a large page */
+    bool jc_global;      /* supervisor code is looked for among global pages, whatever the address space */
+    uint32_t jc_strange; /* blocks of supervisor code that were not in one */
+    uint64_t tlb_gpa[TLB_SIZE]; /* guest physical page of each entry; bit 0: piece of a large page, bit 1: global */
     uint8_t *tlb_host_x[TLB_SIZE]; /* host page for fetches */
     struct tlb2_entry tlb2[TLB2_SIZE], tlb2_large[TLB2_LARGE];
     struct block_cache *blocks;

@@ -232,7 +232,8 @@ static struct block *block_at_rip(struct cpu *c)
         return NULL;
     if (unlikely(c->cs_tight || b->gpa2 != ~0ull))
         check_last_byte(c, b);
-    if (unlikely(b->settle)) { /* no way to it that does not compare its bytes again */
+    bool jumps = tlb_code_jumps(c, lip) && (b->gpa2 == ~0ull || tlb_code_jumps(c, (lip & ~0xfffull) + 4096));
+    if (unlikely(b->settle || !jumps)) { /* no way to it that does not look again: at its bytes, or its page */
         c->link_slot = NULL;
         c->jc[jc_index(lip)].key = ~0ull;
         return b;

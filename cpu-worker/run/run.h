@@ -39,6 +39,8 @@ void tlb_protect_all(struct cpu *c); /* no fast stores at all */
 void tlb_windows_close(struct cpu *c); /* translated code's own memory of the TLB */
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page); /* no fast stores to this page */
 void jc_flush(struct cpu *c);
+/* May the jump caches, with the present key, name the code at this linear address? */
+bool tlb_code_jumps(struct cpu *c, uint64_t lip);
 /* Makes loads (stores) of these bytes hit the first level, without raising. False: they must not, or cannot. */
 /* ahead: for a store that comes later; D is not set for it. */
 bool tlb_fill_plain(struct cpu *c, uint64_t va, unsigned size, bool write, bool ahead);

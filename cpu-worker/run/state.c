@@ -62,7 +62,8 @@ void cpu_mode_update(struct cpu *c)
 {
     c->mode = mode_of(c);
     c->cs_tight = !(c->mode & MODE_64) && limit_inside_page(&c->s->seg[ABI_CS]);
-    c->jc_key = c->jc_gen << (MODE_BITS + 12) | (uint64_t)CTX_FETCH(c->ctx) << MODE_BITS | c->mode;
+    uint64_t ctx = c->jc_global && c->cpl != 3 ? 0 : CTX_FETCH(c->ctx);
+    c->jc_key = c->jc_gen << (MODE_BITS + 12) | ctx << MODE_BITS | c->mode;
 }
 
 void cpu_state_switch(struct cpu *c)

@@ -35,6 +35,9 @@ static void jc_put(struct cpu *c, uint64_t lip, const struct block *b)
     unsigned page = (lip >> 12) & 4095;
     if (e->nlip == -lip && e->nkey == -c->jc_key)
         return;
+    const struct jc_entry *same = &c->jc[jc_index(lip)]; /* came here by it, or by a link in the page */
+    if ((same->lip != lip || same->key != c->jc_key) && !tlb_code_jumps(c, lip))
+        return;
     e->nlip = -lip;
     e->nkey = -c->jc_key;
     e->tb = (uintptr_t)b->xl_code;

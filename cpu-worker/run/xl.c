@@ -351,8 +351,15 @@ void xl_page_drop(struct cpu *c, uint64_t va)
     unsigned page = (va >> 12) & 4095;
     if (!x || !(x->page_seen[page / 64] >> (page % 64) & 1))
         return;
-    x->page_seen[page / 64] &= ~(1ull << (page % 64));
     unsigned first = abi_xl_jc_index(va & ~0xfffull);
-    for (unsigned i = 0; i < 1024; i++)
-        c->xl_jc[first + i].nlip = abi_xl_jc_empty(first + i);
+    bool others = false; /* another page with the same bit */
+    for (unsigned i = first; i < first + 1024; i++) {
+        struct abi_xl_jc *e = &c->xl_jc[i];
+        if (e->page == (va & ~0xfffull))
+            *e = (struct abi_xl_jc){.nlip = abi_xl_jc_empty(i)};
+        else
+            others |= e->tb && (e->page >> 12 & 4095) == page;
+    }
+    if (!others)
+        x->page_seen[page / 64] &= ~(1ull << (page % 64));
 }
