@@ -46,6 +46,7 @@ struct worker {
     uint32_t events;        /* atomic: bit n = CTL__WORKER_EVENT__KIND n waits to be sent */
     bool powered_on;        /* the machine has not run since power-on or reset */
     uint32_t leaving;       /* atomic: the guest powered off or reset; nothing after that counts */
+    uint32_t asleep;        /* atomic: the guest is suspended to RAM; the clock runs, the vCPUs do not */
     enum ctl_msg wanted;    /* PAUSE or RESET that waits for the vCPUs to park, 0 = none */
     uint32_t wanted_seq;
 };
@@ -93,13 +94,19 @@ static bool all_parked(const struct worker *w)
 static void host_event(void *opaque, enum chipset_event ev)
 {
     struct worker *w = opaque;
-    if (ev == CHIPSET_EV_SLEEP) {
-        report(w, CTL__WORKER_EVENT__KIND__SLEEP);
+    if (ev == CHIPSET_EV_WAKE) {
+        report(w, CTL__WORKER_EVENT__KIND__WAKE);
         return;
     }
     if (__atomic_exchange_n(&w->leaving, 1, __ATOMIC_SEQ_CST))
         return;
+    if (ev == CHIPSET_EV_SLEEP)
+        __atomic_store_n(&w->asleep, 1, __ATOMIC_SEQ_CST);
     all_park(w);
+    if (ev == CHIPSET_EV_SLEEP) {
+        report(w, CTL__WORKER_EVENT__KIND__SLEEP);
+        return;
+    }
     report(w, ev == CHIPSET_EV_POWEROFF ? CTL__WORKER_EVENT__KIND__POWEROFF
                                         : CTL__WORKER_EVENT__KIND__RESET);
 }
@@ -210,6 +217,7 @@ static int run(struct worker *w, uint32_t seq)
         return -EPROTO;
     if (all_parked(w)) {
         __atomic_store_n(&w->leaving, 0, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&w->asleep, 0, __ATOMIC_SEQ_CST);
         if (w->powered_on)
             others_power_on(w);
         w->powered_on = false;
@@ -278,7 +286,8 @@ static void reported(void *opaque, int fd, uint32_t events)
         if (bits >> kind & 1)
             err = event_send(w, kind);
     if (parked) {
-        vclock_pause(&w->clock);
+        if (!__atomic_load_n(&w->asleep, __ATOMIC_SEQ_CST))
+            vclock_pause(&w->clock);
         pump_rearm(&w->pump);
         err = err ? err : wanted_finish(w);
     }

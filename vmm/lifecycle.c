@@ -13,6 +13,11 @@
 #include <unistd.h>
 #include "vmm/process.h"
 
+/* PM1 status register (ACPI 6.3, 4.8.3.1.1) */
+#define ACPI_STS_POWER_BUTTON 0x0100u
+#define ACPI_STS_RTC          0x0400u
+#define ACPI_STS_WAKE         0x8000u
+
 static struct {
     struct supervisor *sup;
     struct ipc_timer
@@ -33,7 +38,7 @@ struct supervisor *lifecycle_supervisor(void)
 const char *vm_run_state_name(enum vm_run_state s)
 {
     static const char *const names[] = {"prelaunch", "running", "paused", "shutdown",
-                                        "internal-error", "io-error"};
+                                        "internal-error", "io-error", "suspended"};
 
     return (unsigned)s < sizeof(names) / sizeof(names[0]) ? names[s] : "?";
 }
@@ -130,7 +135,7 @@ static int run_worker(struct vm *vm)
 
 int vm_cont(struct vm *vm)
 {
-    if (vm->state == VM_RUNNING)
+    if (vm->state == VM_RUNNING || vm->state == VM_SUSPENDED)
         return 0;
     if (lc.ending)
         return fail(-EBUSY, "the virtual machine is ending");
@@ -177,7 +182,7 @@ static void reset_event(struct vm *vm, bool guest, const char *reason)
 
 static int reset(struct vm *vm, bool guest, const char *reason)
 {
-    bool was_running = vm->state == VM_RUNNING;
+    bool was_running = vm->state == VM_RUNNING || vm->state == VM_SUSPENDED;
     int r;
 
     if (lc.ending || !lc.launched)
@@ -193,8 +198,10 @@ static int reset(struct vm *vm, bool guest, const char *reason)
     if (r < 0)
         return r;
     reset_event(vm, guest, reason);
-    if (was_running)
+    if (was_running) {
+        vm->state = VM_RUNNING;
         return worker_command(vm, lc.sup, CTL_WORKER_RUN);
+    }
     if (vm->state != VM_PRELAUNCH)
         vm->state = VM_PAUSED;
     return 0;
@@ -257,6 +264,39 @@ static void guest_reset(struct vm *vm)
         pause_worker(vm, VM_SHUTDOWN);
 }
 
+/* The worker has parked the vCPUs; the guest's clock runs on, and its alarm may end this. */
+static void guest_suspend(struct vm *vm)
+{
+    if (vm->state != VM_RUNNING)
+        return;
+    vm->state = VM_SUSPENDED;
+    qmp_event(vm, "SUSPEND", NULL);
+}
+
+static int wake(struct vm *vm, uint32_t reason)
+{
+    int r = machine_wake(vm);
+
+    if (r < 0)
+        return fail(r, "the machine cannot be woken");
+    __atomic_store_n(&vm->page->waking, ACPI_STS_WAKE | reason, __ATOMIC_RELEASE);
+    r = worker_command(vm, lc.sup, CTL_WORKER_RESET);
+    __atomic_store_n(&vm->page->waking, 0, __ATOMIC_RELEASE);
+    r = r < 0 ? r : worker_command(vm, lc.sup, CTL_WORKER_RUN);
+    if (r < 0)
+        return fail(r, "the cpu-worker does not answer");
+    vm->state = VM_RUNNING;
+    qmp_event(vm, "WAKEUP", NULL);
+    return 0;
+}
+
+int vm_wakeup(struct vm *vm)
+{
+    if (lc.ending || vm->state != VM_SUSPENDED)
+        return fail(-EPERM, "Unable to wake up: guest is not in suspended state");
+    return wake(vm, 0);
+}
+
 static void internal_error(struct vm *vm, const char *why)
 {
     log_error("the virtual machine stopped: %s", why);
@@ -297,7 +337,9 @@ static void run_deferred(void *opaque)
              (1u << CTL__WORKER_EVENT__KIND__RESET | 1u << CTL__WORKER_EVENT__KIND__TRIPLE_FAULT))
         guest_reset(vm);
     else if (p & (1u << CTL__WORKER_EVENT__KIND__SLEEP))
-        log_warn("the guest asked for a sleep state, which this machine does not have");
+        guest_suspend(vm);
+    else if (p & (1u << CTL__WORKER_EVENT__KIND__WAKE) && vm->state == VM_SUSPENDED)
+        (void)wake(vm, vm->page->chipset.pm.pm1_sts & (ACPI_STS_POWER_BUTTON | ACPI_STS_RTC));
 }
 
 static void on_io_error(struct vm *vm)

@@ -14,7 +14,7 @@
 #include "ipc/loop.h"
 #include "vmm/config/plan.h"
 
-enum vm_run_state { VM_PRELAUNCH, VM_RUNNING, VM_PAUSED, VM_SHUTDOWN, VM_INTERNAL_ERROR, VM_IO_ERROR };
+enum vm_run_state { VM_PRELAUNCH, VM_RUNNING, VM_PAUSED, VM_SHUTDOWN, VM_INTERNAL_ERROR, VM_IO_ERROR, VM_SUSPENDED };
 const char *vm_run_state_name(enum vm_run_state s); /* QEMU's names: "prelaunch", "running", ... */
 
 enum child_state { CHILD_ABSENT, CHILD_SPAWNING, CHILD_HANDSHAKE, CHILD_RUNNING, CHILD_STOPPING,
@@ -70,6 +70,7 @@ int vm_stop(struct vm *vm);             /* RUNNING -> PAUSED, acknowledged by th
 int vm_cont(struct vm *vm);
 int vm_reset(struct vm *vm);            /* system_reset */
 void vm_powerdown(struct vm *vm);       /* ACPI power button */
+int vm_wakeup(struct vm *vm);           /* ends a suspend to RAM */
 /* A machine-check error; seq of the record does not count. */
 void vm_mce(struct vm *vm, unsigned vcpu, const struct abi_mce *e);
 /* The guest wrote value to isa-debug-exit: the process ends with status value * 2 + 1 (8 bits). */
@@ -112,6 +113,8 @@ void monitor_fini(struct vm *vm);        /* restores the terminal */
 /* machine/ and frontend/: */
 int machine_build(struct vm *vm, char *err, size_t errlen);  /* PCI, ACPI, devices, kernel images read */
 int machine_reset(struct vm *vm);      /* images back into RAM, PCI to power-on, vCPU boot state */
+/* A reset that ends a suspend to RAM: memory and what maps it stay. */
+int machine_wake(struct vm *vm);
 void machine_mailbox(struct vm *vm);   /* answer every pending mailbox request */
 /* A device process of this id is up: fd is the vmm's end of its vhost-user socket (taken over). */
 int machine_backend_up(struct vm *vm, const char *id, int fd);

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ACPI fixed hardware: PM1a event and control blocks, the 24-bit PM timer and the PIIX4's global control
- * where the PMBA register puts them, GPE block 0 at AFE0h, and the SMI command port B2h that switches ACPI mode on. Owns the SCI; must
+ * where the PMBA register puts them, GPE block 0 at AFE0h (ICH9: SMI enable and GPE block 0 with the others), and the SMI command port B2h that switches ACPI mode on. Owns the SCI; must
  * never decide what power-off means, it only reports it. Reference: ACPI specification 6.3,
  * section 4.8.
  */
 #include "cpu-worker/chipset/chipset-internal.h"
 
 #define GPE_BASE 0xafe0
-#define PM_PORTS 64
+#define PM_PORTS 128 /* ICH9; the PIIX4 has half of it */
+#define R_ICH9_GPE_STS 0x20
+#define R_ICH9_GPE_EN  0x28
+#define R_ICH9_SMI_EN  0x30
+#define SMI_EN_GLOBAL 0x01u
+#define SMI_EN_APMC 0x21u /* global enable and that of the APM port */
 #define R_PM1  0x00
 #define R_CNT  0x04
 #define R_TMR  0x08
@@ -16,6 +21,8 @@
 #define PM_HZ    3579545ull
 #define STS_TMR    0x0001
 #define STS_PWRBTN 0x0100
+#define STS_RTC    0x0400
+#define STS_WAKE   0x8000
 #define STS_ALL    0x8731 /* timer, bus master, global, power, sleep, RTC, wake */
 #define EN_ALL     0x0721
 #define CNT_SCI_EN  0x0001
@@ -50,6 +57,10 @@ static void acpi_update(struct chipset *cs)
     uint32_t gsi = cs->page->acpi_sci_gsi;
     if (gsi < ABI_GSI_MAX)
         cs_line_set(cs, gsi, SRC_ACPI, sci && (p->pm1_cnt & CNT_SCI_EN));
+    if (p->asleep && (p->pm1_sts & (STS_PWRBTN | (p->pm1_en & STS_RTC)))) {
+        p->asleep = 0;
+        cs_event(cs, CHIPSET_EV_WAKE);
+    }
     uint64_t at = NEVER;
     if ((p->pm1_en & STS_TMR) && !(p->pm1_sts & STS_TMR))
         at = muldiv_up((p->tmr_checked / MSB_TICKS + 1) * MSB_TICKS, NS_PER_S, PM_HZ);
@@ -70,6 +81,12 @@ void acpi_power_button(struct chipset *cs)
     acpi_update(cs);
 }
 
+void acpi_rtc_alarm(struct chipset *cs)
+{
+    cs->st->pm.pm1_sts |= STS_RTC;
+    acpi_update(cs);
+}
+
 static void cnt_write(struct chipset *cs, uint16_t v)
 {
     struct abi_acpi_pm *p = &cs->st->pm;
@@ -78,14 +95,38 @@ static void cnt_write(struct chipset *cs, uint16_t v)
         return;
     if (SLP_TYP(v) == SLP_TYP_S5)
         cs_event(cs, CHIPSET_EV_POWEROFF);
-    else if (SLP_TYP(v) == SLP_TYP_S3)
+    else if (SLP_TYP(v) == SLP_TYP_S3 && cs->page->fwcfg_off) { /* only firmware can wake the machine up */
+        p->asleep = 1;
+        p->pm1_sts &= ~STS_PWRBTN;
         cs_event(cs, CHIPSET_EV_SLEEP);
+    }
 }
 
 /* The blocks as little-endian doublewords, so that any access size is a slice of them. */
+static bool ich9(const struct chipset *cs)
+{
+    return cs->page->pm_ich9;
+}
+static uint32_t ich9_read(const struct abi_acpi_pm *p, uint32_t reg)
+{
+    return reg == R_ICH9_GPE_STS ? p->gpe_sts : reg == R_ICH9_GPE_EN ? p->gpe_en : reg == R_ICH9_SMI_EN ? p->glbctl : 0;
+}
+static void ich9_write(struct chipset *cs, uint32_t reg, uint32_t merged, uint32_t clear)
+{
+    struct abi_acpi_pm *p = &cs->st->pm;
+    if (reg == R_ICH9_GPE_STS)
+        p->gpe_sts &= ~clear;
+    else if (reg == R_ICH9_GPE_EN)
+        p->gpe_en = (uint16_t)merged;
+    else if (reg == R_ICH9_SMI_EN)
+        p->glbctl = merged | (cs->page->pm_smi_lock ? p->glbctl & SMI_EN_GLOBAL : 0);
+}
+
 static uint32_t dword_read(struct chipset *cs, uint16_t port)
 {
     struct abi_acpi_pm *p = &cs->st->pm;
+    if (ich9(cs) && port - p->base >= R_ICH9_GPE_STS && port - p->base < PM_PORTS)
+        return ich9_read(p, port - p->base);
     if (port == GPE_BASE)
         return p->gpe_sts | (uint32_t)p->gpe_en << 16;
     switch (port - p->base) {
@@ -108,6 +149,11 @@ static void dword_write(struct chipset *cs, uint16_t port, uint32_t v, uint32_t 
     struct abi_acpi_pm *p = &cs->st->pm;
     uint32_t old = dword_read(cs, port), merged = (old & ~mask) | (v & mask);
     uint32_t clear = v & mask & 0xffff; /* status bits: write one to clear */
+    if (ich9(cs) && port - p->base >= R_ICH9_GPE_STS && port - p->base < PM_PORTS) {
+        ich9_write(cs, port - p->base, merged, clear);
+        acpi_update(cs);
+        return;
+    }
     if (port == GPE_BASE) {
         p->gpe_sts &= ~clear;
         p->gpe_en = (uint16_t)(merged >> 16);
@@ -132,6 +178,14 @@ static void dword_write(struct chipset *cs, uint16_t port, uint32_t v, uint32_t 
     acpi_update(cs);
 }
 
+/* PIIX4: DEVACTB, which the vmm has. ICH9: SMI_EN. */
+static bool apm_raises_smi(struct chipset *cs)
+{
+    if (ich9(cs))
+        return (cs->st->pm.glbctl & SMI_EN_APMC) == SMI_EN_APMC;
+    return __atomic_load_n(&cs->page->apm_smi, __ATOMIC_RELAXED);
+}
+
 static void apm_write(struct chipset *cs, uint8_t v)
 {
     struct abi_acpi_pm *p = &cs->st->pm;
@@ -140,7 +194,7 @@ static void apm_write(struct chipset *cs, uint8_t v)
         p->pm1_cnt |= CNT_SCI_EN;
     else if (v == ACPI_DISABLE)
         p->pm1_cnt &= ~CNT_SCI_EN;
-    else if (__atomic_load_n(&cs->page->apm_smi, __ATOMIC_RELAXED))
+    else if (apm_raises_smi(cs))
         lapic_smi(cs, 0); /* other commands are the firmware's, in SMM on the bootstrap processor */
     acpi_update(cs);
 }
@@ -169,14 +223,15 @@ void acpi_port_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t 
 void acpi_move(struct chipset *cs)
 {
     struct abi_acpi_pm *p = &cs->st->pm;
+    unsigned ports = ich9(cs) ? PM_PORTS : PM_PORTS / 2;
     uint32_t base = __atomic_load_n(&cs->page->pm_base, __ATOMIC_RELAXED) & 0xffc0;
     if (base == p->base && (!base || cs->port_owner[base] == PORT_ACPI))
         return;
     if (p->base)
-        cs_ports_claim(cs, p->base, PM_PORTS, PORT_NONE);
+        cs_ports_claim(cs, p->base, ports, PORT_NONE);
     p->base = base;
     if (base)
-        cs_ports_claim(cs, base, PM_PORTS, PORT_ACPI);
+        cs_ports_claim(cs, base, ports, PORT_ACPI);
 }
 
 void acpi_reset(struct chipset *cs)
@@ -184,8 +239,10 @@ void acpi_reset(struct chipset *cs)
     uint32_t seen = __atomic_load_n(&cs->page->power_button, __ATOMIC_RELAXED);
     cs->st->pm = (struct abi_acpi_pm){.power_button_seen = seen, .tmr_checked = pm_tick(cs),
                                       .base = cs->st->pm.base};
+    cs->st->pm.pm1_sts = __atomic_load_n(&cs->page->waking, __ATOMIC_RELAXED) & (STS_WAKE | STS_PWRBTN | STS_RTC);
     acpi_move(cs);
-    cs_ports_claim(cs, GPE_BASE, 4, PORT_ACPI);
+    if (!ich9(cs))
+        cs_ports_claim(cs, GPE_BASE, 4, PORT_ACPI);
     cs_ports_claim(cs, 0xb2, 2, PORT_ACPI);
     acpi_update(cs);
 }

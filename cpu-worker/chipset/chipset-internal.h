@@ -216,6 +216,7 @@ void i8042_port_write(struct chipset *cs, uint16_t port, uint8_t v);
 void acpi_reset(struct chipset *cs);
 void acpi_move(struct chipset *cs); /* pm_base in the machine page may have changed */
 void acpi_run(struct chipset *cs);
+void acpi_rtc_alarm(struct chipset *cs);
 void acpi_power_button(struct chipset *cs);
 uint32_t acpi_port_read(struct chipset *cs, uint16_t port, unsigned size);
 void acpi_port_write(struct chipset *cs, uint16_t port, unsigned size, uint32_t v);

@@ -18,7 +18,7 @@
 
 #define CHIPSET_PHYS_BITS 40 /* MAXPHYADDR, as CPUID 80000008h: reserved bits of APIC_BASE */
 
-enum chipset_event { CHIPSET_EV_POWEROFF, CHIPSET_EV_RESET, CHIPSET_EV_SLEEP };
+enum chipset_event { CHIPSET_EV_POWEROFF, CHIPSET_EV_RESET, CHIPSET_EV_SLEEP, CHIPSET_EV_WAKE };
 
 struct chipset_host { /* what the chipset needs from the worker */
     void *opaque;

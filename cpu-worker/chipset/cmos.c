@@ -43,9 +43,14 @@ void cmos_init(struct chipset *cs)
     checksum(cmos);
 }
 
+#define SHUTDOWN_STATUS 0x0f
+#define RESUME_S3 0xfe /* what QEMU's machines leave there, and their firmware looks for */
+
 void cmos_board_set(struct chipset *cs)
 {
     uint8_t *cmos = cs->st->rtc.cmos;
+    if (__atomic_load_n(&cs->page->waking, __ATOMIC_RELAXED))
+        cmos[SHUTDOWN_STATUS] = RESUME_S3;
     cmos[0x38] = cmos[0x3d] = 0; /* boot order: given anew at each reset */
     for (unsigned i = 0x10; i < sizeof(cs->page->cmos_board); i++)
         if (cs->page->cmos_board[i])

@@ -162,7 +162,7 @@ static void flags_update(struct chipset *cs)
 {
     struct abi_rtc *r = &cs->st->rtc;
     uint64_t now = cs_now(cs), period = period_ticks(r);
-    uint8_t c = r->cmos[R_C];
+    uint8_t c = r->cmos[R_C], before = c;
     if (period && osc_tick(now) / period != osc_tick(r->checked_ns) / period)
         c |= B_PIE;
     if (!rtc_held(r)) {
@@ -174,6 +174,8 @@ static void flags_update(struct chipset *cs)
     }
     r->checked_ns = now;
     r->cmos[R_C] = c & ~C_IRQF;
+    if (c & ~before & r->cmos[R_B] & B_AIE)
+        acpi_rtc_alarm(cs); /* wired to the power management's RTC status as well */
 }
 
 static void rtc_line(struct chipset *cs)

@@ -141,6 +141,14 @@ uint64_t mmio_read(struct cpu *c, uint64_t gpa, unsigned size)
     return v & size_mask(size);
 }
 
+/* On a machine with memory-mapped configuration space any of them may be a register of the board. */
+static void mailbox_store(struct cpu *c, uint64_t gpa, unsigned size, uint64_t v)
+{
+    mailbox_call(c, ABI_MBOX_MEM_WRITE, gpa, size, v);
+    if (c->page->pm_ich9)
+        chipset_board_changed(c->chipset);
+}
+
 void mmio_write(struct cpu *c, uint64_t gpa, unsigned size, uint64_t v)
 {
     v &= size_mask(size);
@@ -158,7 +166,7 @@ void mmio_write(struct cpu *c, uint64_t gpa, unsigned size, uint64_t v)
     if (e && e->kind == ABI_MAP_KICK)
         kick_ring(c->mem, e->slot + (gpa - e->gpa) / 4);
     else if (e && e->kind == ABI_MAP_MAILBOX)
-        mailbox_call(c, ABI_MBOX_MEM_WRITE, gpa, size, v);
+        mailbox_store(c, gpa, size, v);
     else if (e && e->kind == ABI_MAP_VGA && e->slot)
         vga_bar_write(c, gpa - e->gpa, size, v);
     else if (e && e->kind == ABI_MAP_VGA)
@@ -193,6 +201,14 @@ static uint32_t pci_read(struct cpu *c, uint16_t port, unsigned size)
     return (uint32_t)mailbox_call(c, ABI_MBOX_PCI_READ, pci_address(c, port), size, 0);
 }
 
+/* Host bridge, ISA bridge and its functions: slots 0, 1 and 31. */
+static void board_look(struct cpu *c, uint32_t address)
+{
+    uint32_t slot = address >> 11 & 0x1fff;
+    if (slot <= 1 || slot == 31)
+        chipset_board_changed(c->chipset);
+}
+
 static void pci_write(struct cpu *c, uint16_t port, unsigned size, uint32_t v)
 {
     uint32_t *latch = &c->page->chipset.ports.pci_address;
@@ -200,8 +216,7 @@ static void pci_write(struct cpu *c, uint16_t port, unsigned size, uint32_t v)
         *latch = v & 0x80fffffc;
     else if (*latch & PCI_ENABLE) {
         mailbox_call(c, ABI_MBOX_PCI_WRITE, pci_address(c, port), size, v);
-        if (!(*latch & 0xff0000 || (*latch & 0xf800) > 0x800)) /* host bridge, ISA bridge and its functions */
-            chipset_board_changed(c->chipset);
+        board_look(c, *latch);
     }
 }
 

@@ -136,8 +136,8 @@ struct abi_acpi_pm {
     uint8_t apm_cnt, apm_sts;
     uint8_t pad2[2];
     uint32_t base;       /* first port of the PM blocks, 0 = not decoded */
-    uint32_t glbctl;     /* PIIX4 global control */
-    uint32_t pad3;
+    uint32_t glbctl;     /* PIIX4 global control, ICH9 SMI_EN */
+    uint32_t asleep;     /* suspended to RAM: an enabled wake event ends it */
 };
 struct abi_ports {
     uint32_t pci_address; /* latch of port CF8 */

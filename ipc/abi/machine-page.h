@@ -174,7 +174,9 @@ struct abi_machine_page {
     uint32_t apm_smi;      /* vmm: stores to port B2h raise an SMI (PIIX4 DEVACTB.APMC_EN) */
     uint32_t pm_base;  /* vmm: first port of the ACPI registers, 0 = not decoded */
     uint32_t smb_base; /* vmm: of the SMBus host controller, 0 = not decoded */
-    uint32_t pad_pm;
+    uint32_t pm_ich9;  /* vmm: the ACPI registers are laid out as in the ICH9, else as in the PIIX4 */
+    uint32_t pm_smi_lock; /* vmm: the global SMI enable cannot be cleared (ICH9 GEN_PMCON_1.SMI_LOCK) */
+    uint32_t waking;   /* vmm: PM1 status bits of a reset that ends a sleep, 0 = any other reset */
     uint64_t slot_size[ABI_RAM_MAX]; /* vmm: bytes of each slot's memfd, 0 = there is none */
     uint64_t fwcfg_off; /* vmm: struct abi_fwcfg in ABI_SLOT_BOARD; 0 = there is no such device */
     uint8_t cmos_board[128]; /* vmm: bytes other than 0 are put into the CMOS at each reset */

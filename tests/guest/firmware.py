@@ -84,6 +84,80 @@ def what_the_user_adds_reaches_the_firmware():
             assert "Running option rom at" in text
 
 
+def linux_disk(tmp, append=""):
+    return firmware.grub_disk(
+        tmp, f"linux (hd0,msdos1)/vmlinuz console=ttyS0 quiet panic=-1 {append}\ninitrd (hd0,msdos1)/initrd\nboot\n",
+        ["linux", "boot"], files=[(guest.kernel(), "vmlinuz"), (guest.initramfs(tmp), "initrd")], mib=64)
+
+
+def a_suspended_guest_wakes_up():
+    with tempfile.TemporaryDirectory() as tmp:
+        with guest.Emulator(firmware.args(*virtio(linux_disk(tmp, "no_console_suspend")), memory=512)) as e:
+            e.shell(120)
+            e.run("kept=sailor; echo data > /tmp/file")
+            assert "mem" in e.run("cat /sys/power/state")[1]
+            for wake in (lambda: e.qmp.cmd("system_wakeup"), lambda: e.qmp.cmd("system_powerdown")):
+                e.send("echo mem > /sys/power/state; echo awa''ke $kept\n")
+                e.qmp.event("SUSPEND", 60)
+                assert e.qmp.cmd("query-status")["status"] == "suspended"
+                wake()
+                e.qmp.event("WAKEUP", 30)
+                e.expect("awake sailor", 60)
+            # the alarm of the clock, which runs on
+            status, out = e.run("cd /sys/class/rtc/rtc0 && cat since_epoch && echo +4 > wakealarm")
+            assert status == 0, out
+            before = int(out.split()[0])
+            e.send("echo mem > /sys/power/state; echo awa''ke again $(cat since_epoch)\n")
+            e.qmp.event("SUSPEND", 60)
+            e.qmp.event("WAKEUP", 60)
+            assert int(e.text(e.expect(r"awake again ([0-9]+)\r?\n", 60))) >= before + 4
+            assert e.run("cat /tmp/file") == (0, "data\n")
+            try:
+                e.qmp.cmd("system_wakeup")
+                raise AssertionError("woken while awake")
+            except RuntimeError as err:
+                assert "not in suspended state" in str(err)
+
+
+def the_machine_says_what_it_is():
+    with tempfile.TemporaryDirectory() as tmp:
+        words = ["-smbios", "type=1,manufacturer=Yard,product=Ship,serial=42", "-smbios", "type=2,product=Keel",
+                 "-smbios", "type=11,value=first,value=second", "-uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"]
+        with guest.Emulator(firmware.args(*virtio(linux_disk(tmp)), *words, memory=512)) as e:
+            e.shell(120)
+            through_firmware = e.run("cd /sys/class/dmi/id && cat sys_vendor product_name product_serial product_uuid "
+                                     "board_name bios_vendor")[1].split()
+        assert through_firmware == ["Yard", "Ship", "42", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "Keel",
+                                    "SeaBIOS"], through_firmware
+        with guest.Emulator(guest.linux_args(guest.initramfs(tmp), extra=words)) as e:
+            e.shell(120)
+            direct = e.run("cd /sys/class/dmi/id && cat sys_vendor product_name product_serial product_uuid "
+                           "board_name")[1].split()
+            oem = e.run("cat /sys/firmware/dmi/entries/11-0/raw | tr '\\0' ' '")[1]
+        assert direct == through_firmware[:5], direct
+        assert "first second" in oem, oem
+
+
+def q35_boots_and_sleeps_like_pc():
+    with tempfile.TemporaryDirectory() as tmp:
+        log = os.path.join(tmp, "debug")
+        args = firmware.args(*virtio(linux_disk(tmp, "no_console_suspend")), *firmware.debugcon(log), "-M", "q35",
+                             memory=512)
+        with guest.Emulator(args) as e:
+            e.shell(120)
+            with open(log, encoding="utf-8", errors="replace") as f:
+                assert "Running on QEMU (q35)" in f.read()
+            # configuration space in memory: all 4096 bytes of a function can be read, and they agree
+            status, out = e.run("cat /sys/bus/pci/devices/0000:00:00.0/device; "
+                                "wc -c < /sys/bus/pci/devices/0000:00:00.0/config; grep -c MMCONFIG /proc/iomem")
+            assert out.split() == ["0x29c0", "4096", "1"], out
+            e.send("echo mem > /sys/power/state; echo awa''ke\n")
+            e.qmp.event("SUSPEND", 60)
+            e.qmp.cmd("system_wakeup")
+            e.expect("awake", 60)
+
+
 if __name__ == "__main__":
     tap.main(seabios_sets_the_machine_up, grub_comes_from_a_virtio_disk, linux_comes_through_grub,
-             bootindex_chooses_among_disks, what_the_user_adds_reaches_the_firmware)
+             bootindex_chooses_among_disks, what_the_user_adds_reaches_the_firmware, a_suspended_guest_wakes_up,
+             the_machine_says_what_it_is, q35_boots_and_sleeps_like_pc)

@@ -78,14 +78,39 @@ static int key_accel(struct parse *c, void *obj, const char *key, const char *va
     return 0;
 }
 
+/* The versions QEMU 7.2 and those before it have; which one is asked for makes no difference here. */
+static bool machine_named(const char *val, const char *name, const char *versions)
+{
+    size_t n = strlen(versions);
+    unsigned major, minor;
+    int used = 0;
+
+    if (!strcmp(val, name))
+        return true;
+    return !strncmp(val, versions, n) && sscanf(val + n, "%2u.%2u%n", &major, &minor, &used) == 2 &&
+           (!val[n + (size_t)used] || val[n + (size_t)used] == '.');
+}
+
 static int key_machine_type(struct parse *c, void *obj, const char *key, const char *val)
 {
     struct plan *p = obj;
+    const char *type = machine_named(val, "pc", "pc-i440fx-") ? "pc" : machine_named(val, "q35", "pc-q35-") ? "q35" : NULL;
 
-    (void)key;
-    if (strcmp(val, "pc") && strncmp(val, "pc-i440fx-", 10))
-        return parse_fail(c, "unsupported machine type '%s' (available: pc, pc-i440fx-*)", val);
-    return opt_copy(c, key, "pc", p->machine, sizeof(p->machine));
+    if (!type)
+        return parse_fail(c, "unsupported machine type '%s' (available: pc, q35, pc-i440fx-N.M, pc-q35-N.M)", val);
+    return opt_copy(c, key, type, p->machine, sizeof(p->machine));
+}
+
+static int key_smm(struct parse *c, void *obj, const char *key, const char *val)
+{
+    bool on;
+
+    (void)obj;
+    if (!strcmp(val, "auto"))
+        return 0;
+    if (opt_bool(c, key, val, &on))
+        return -1;
+    return on ? 0 : parse_fail(c, "smm=off is not built: firmware has it, and nothing else can use it");
 }
 
 int set_machine(struct parse *c, const char *arg)
@@ -96,7 +121,7 @@ int set_machine(struct parse *c, const char *arg)
         {"acpi", KEY_ONLY, .form = "on"},
         {"usb", KEY_ONLY, .form = "off"},
         {"vmport", KEY_ONLY, .form = "off"},
-        {"smm", KEY_ONLY, .form = "off"},
+        {"smm", KEY_FN, .fn = key_smm, .form = "on|auto"},
         KEY_END,
     };
     struct optlist l;
@@ -104,8 +129,10 @@ int set_machine(struct parse *c, const char *arg)
     if (asks_help(arg)) {
         fprintf(c->out,
                 "Supported machines are:\n"
-                "pc                   Standard PC (i440FX + PIIX), without firmware (default)\n"
-                "pc-i440fx-*          another name of pc\n");
+                "pc                   Standard PC (i440FX + PIIX, 1996) (default)\n"
+                "pc-i440fx-N.M        another name of pc\n"
+                "q35                  Standard PC (Q35 + ICH9, 2009)\n"
+                "pc-q35-N.M           another name of q35\n");
         return 1;
     }
     return optlist_split(c, &l, arg, "type") || optkeys_apply(c, keys, &l, c->p, NULL) ? -1 : 0;

@@ -17,8 +17,9 @@ const struct option option_table[] = {
     {"h|help", NULL, GROUP_STANDARD, show_help, "display this help and exit"},
     {"version", NULL, GROUP_STANDARD, show_version, "display version information and exit"},
     {"M|machine", "[type=]name[,prop=value]", GROUP_STANDARD, set_machine,
-     "select the machine ('-machine help' for a list): pc, or pc-i440fx-* as another\n"
-     "name of it. Properties: accel=tcg, acpi=on, usb=off, vmport=off, smm=off"},
+     "select the machine ('-machine help' for a list): pc or q35, or pc-i440fx-N.M and\n"
+     "pc-q35-N.M as other names of them. Properties: accel=tcg, acpi=on, usb=off,\n"
+     "vmport=off, smm=on|auto"},
     {"accel", "[accel=]tcg[,thread=multi][,tb-size=n]|interp", GROUP_STANDARD, set_accel,
      "select the accelerator ('-accel help' for a list); guest CPUs are always emulated: tcg translates\n"
      "what runs often (tb-size= MiB of translations, default 256), interp only interprets"},
@@ -125,6 +126,10 @@ const struct option option_table[] = {
      "start only; strict: only devices with a bootindex"},
     {"fw_cfg", "[name=]name,file=path|string=text", GROUP_BOOT, set_fwcfg,
      "a file for the guest in the firmware configuration device"},
+    {"smbios", "type=n[,key=value]...", GROUP_BOOT, set_smbios,
+     "strings in the machine's description: type 0 (vendor, version, date, release, uefi),\n"
+     "1 (manufacturer, product, version, serial, uuid, sku, family), 2 and 3 (board, case),\n"
+     "4 (processor), 11 (value=text, repeatable), 17 (memory module)"},
     {"no-fd-bootchk", NULL, GROUP_BOOT, set_no_fd_bootchk,
      "the firmware starts a floppy without looking for its boot signature"},
 
@@ -154,7 +159,6 @@ const struct option option_table[] = {
     REFUSED("sd", NULL),
     REFUSED("dtb", NULL),
     REFUSED("acpitable", NULL),
-    REFUSED("smbios", NULL),
     REFUSED("no-acpi", NULL),
     REFUSED("no-hpet", NULL),
     REFUSED("enable-kvm", "KVM is not used, CPUs are emulated (-accel tcg)"),

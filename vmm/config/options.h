@@ -42,6 +42,8 @@ int set_smp(struct parse *c, const char *arg);
 int set_rtc(struct parse *c, const char *arg);
 /* firmware-options.c: */
 int set_boot(struct parse *c, const char *arg);
+/* smbios-options.c: */
+int set_smbios(struct parse *c, const char *arg);
 int set_pflash(struct parse *c, const char *arg);
 int set_bios(struct parse *c, const char *arg);
 int set_rom_dir(struct parse *c, const char *arg);

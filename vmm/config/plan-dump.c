@@ -171,6 +171,11 @@ static void dump_firmware(const struct plan *p, FILE *out)
 
     for (unsigned i = 0; i < p->n_rom; i++)
         fprintf(out, "rom%u=%s %s%s\n", i, p->rom[i].opt, p->rom[i].path, (int)i == p->bios_rom ? " (bios)" : "");
+    for (unsigned i = 0; i < SMB_TEXTS; i++)
+        if (p->smbios.text[i][0])
+            fprintf(out, "smbios%u=%s\n", i, p->smbios.text[i]);
+    for (unsigned i = 0; i < p->smbios.n_oem; i++)
+        fprintf(out, "oem%u=%s\n", i, p->smbios.oem[i]);
     for (unsigned i = 0; i < 2; i++)
         if (p->flash[i].used)
             fprintf(out, "flash%u=%s%s\n", i, p->flash[i].file, p->flash[i].readonly ? " readonly" : "");

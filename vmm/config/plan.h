@@ -148,6 +148,22 @@ struct plan_rom { /* a firmware or option ROM file */
     bool optional;    /* may be missing: the machine works without */
     int fd;           /* plan_open_files; -1 = missing */
 };
+enum plan_smb_text { /* strings of -smbios */
+    SMB_BIOS_VENDOR, SMB_BIOS_VERSION, SMB_BIOS_DATE, SMB_BIOS_RELEASE, SMB_SYS_MANUFACTURER, SMB_SYS_PRODUCT,
+    SMB_SYS_VERSION, SMB_SYS_SERIAL, SMB_SYS_UUID, SMB_SYS_SKU, SMB_SYS_FAMILY, SMB_BOARD_MANUFACTURER,
+    SMB_BOARD_PRODUCT, SMB_BOARD_VERSION, SMB_BOARD_SERIAL, SMB_BOARD_ASSET, SMB_BOARD_LOCATION,
+    SMB_CASE_MANUFACTURER, SMB_CASE_VERSION, SMB_CASE_SERIAL, SMB_CASE_ASSET, SMB_CASE_SKU, SMB_CPU_SOCKET,
+    SMB_CPU_MANUFACTURER, SMB_CPU_VERSION, SMB_CPU_SERIAL, SMB_CPU_ASSET, SMB_CPU_PART, SMB_CPU_MAX_SPEED,
+    SMB_CPU_SPEED, SMB_DIMM_LOCATION, SMB_DIMM_BANK, SMB_DIMM_MANUFACTURER, SMB_DIMM_SERIAL, SMB_DIMM_ASSET,
+    SMB_DIMM_PART, SMB_DIMM_SPEED, SMB_TEXTS
+};
+#define PLAN_OEM_MAX 16
+struct plan_smbios {
+    bool bios, board, uefi; /* types 0 and 2 were asked for */
+    char text[SMB_TEXTS][96];
+    unsigned n_oem;
+    char oem[PLAN_OEM_MAX][512];
+};
 struct plan_flash { /* -drive if=pflash, by unit */
     bool used, readonly;
     char file[512];
@@ -207,6 +223,7 @@ struct plan {
     struct plan_fwcfg fwcfg[PLAN_FWCFG_MAX];
     struct plan_boot boot;
     struct plan_flash flash[2];
+    struct plan_smbios smbios;
     bool no_s3, no_fd_bootchk;
     int kernel_fd, initrd_fd; /* plan_open_files; -1 = none */
     unsigned n_module;        /* plan_open_files: a Multiboot kernel has modules, not an initrd */

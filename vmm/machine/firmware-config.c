@@ -4,6 +4,7 @@
  * ROMs, the user's items. Owns which item means what; the device itself is fwcfg.c and the cpu-worker.
  */
 #include "vmm/machine/machine.h"
+#include "vmm/machine/smbios.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -204,6 +205,20 @@ static int splash_add(struct machine *m, char *err, size_t errlen)
                     err, errlen);
 }
 
+/* Firmware puts the tables into memory and their address into the entry point. */
+static void smbios_add(struct machine *m)
+{
+    static struct smbios_tables t;
+    uint8_t anchor[SMBIOS_ANCHOR_LEN];
+
+    smbios_build(&t, &m->vm->plan, m->low, m->high);
+    if (!t.len)
+        return;
+    smbios_anchor(&t, 0, anchor);
+    fwcfg_file_bytes(&m->fwcfg, "etc/smbios/smbios-tables", t.buf, (uint32_t)t.len);
+    fwcfg_file_bytes(&m->fwcfg, "etc/smbios/smbios-anchor", anchor, sizeof(anchor));
+}
+
 int firmware_config_build(struct machine *m, char *err, size_t errlen)
 {
     int e;
@@ -212,6 +227,7 @@ int firmware_config_build(struct machine *m, char *err, size_t errlen)
     machine_describe(m);
     uuid_add(m);
     firmware_acpi_build(m);
+    smbios_add(m);
     bootorder_add(m);
     menu_add(m);
     e = option_roms_add(m, err, errlen);

@@ -51,6 +51,13 @@
 #define SMRAM_LOCK   0x10u
 #define SMRAM_ENABLE 0x08u
 
+#define PC_ECAM_BASE 0xB0000000u
+#define Q35_LOW_MAX  0x80000000ull
+/* Registers of the Q35 memory controller hub. */
+#define MCH_PAM0    0x90u /* to 96h */
+#define MCH_SMRAM   0x9du
+#define MCH_ESMRAMC 0x9eu
+
 #define PC_BOOT_MAX    48
 #define PC_DEVICES_MAX (PLAN_DISKS_MAX + PLAN_NETS_MAX + PLAN_CTLS_MAX)
 
@@ -71,6 +78,8 @@ struct acpi_files { /* the tables as firmware fetches them, made anew when it se
 struct machine {
     struct vm *vm;
     uint64_t low, high; /* bytes of RAM below 4 GiB and from 4 GiB on */
+    bool q35;
+    uint8_t pirq_reg;        /* the ISA bridge's first interrupt route register */
     uint8_t pam0, smram;     /* where the host bridge has these registers */
     struct machine_rom flash[ABI_FLASH_MAX]; /* unit 0 ends at 4 GiB, unit 1 below it */
     bool flash_failed;       /* said once that a file takes no writes */
@@ -130,6 +139,13 @@ void machine_acpi_config(struct machine *m, struct acpi_config *cfg);
 int flash_build(struct machine *m, char *err, size_t errlen);
 void flash_sync(struct machine *m); /* changed sectors into the files */
 
+/* q35.c: 00:00.0, 00:1f.0; where configuration space is in memory; bytes at the top of low RAM that are SMM's. */
+void q35_init(struct machine *m);
+uint16_t q35_pm_base(const struct machine *m);
+bool machine_ecam(const struct machine *m, uint64_t *base, uint64_t *size);
+uint32_t machine_tseg(const struct machine *m);
+uint8_t machine_pirq_default(unsigned pirq);
+void machine_intx_rewire(struct machine *m);
 void piix_init(struct machine *m);
 uint16_t machine_pm_base(const struct machine *m); /* of the ACPI registers, as programmed; 0 = not decoded */
  /* 00:00.0, 00:01.0, 00:01.3 */

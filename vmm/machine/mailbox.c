@@ -24,14 +24,40 @@ static bool request_ok(const struct abi_mailbox *q)
     return mem ? q->addr <= ~(uint64_t)0 - q->size : q->addr <= 0xffffff;
 }
 
+/* PCI Express 5.0, 7.2.2: 4 KiB a function. Beyond the first 256 bytes there is nothing: zeroes, as a function
+ * without extended capabilities has, or all-ones where there is no function. */
+static bool config_in_memory(struct machine *m, const struct abi_mailbox *q, uint64_t *v)
+{
+    bool read = q->op == ABI_MBOX_MEM_READ;
+    uint64_t base, size;
+
+    if ((!read && q->op != ABI_MBOX_MEM_WRITE) || !machine_ecam(m, &base, &size) || q->addr - base >= size)
+        return false;
+    uint32_t off = (uint32_t)(q->addr - base), reg = off & 0xfff, function = off >> 12 << 8;
+
+    *v = 0;
+    if (q->size == 8)
+        *v = ~(uint64_t)0;
+    else if (read && reg < 0x100)
+        *v = pci_cfg_read(&m->pci, function | reg, q->size);
+    else if (read && pci_cfg_read(&m->pci, function, 4) == 0xffffffffu)
+        *v = ~(uint64_t)0;
+    else if (!read && reg < 0x100)
+        pci_cfg_write(&m->pci, function | reg, q->size, (uint32_t)q->value);
+    return true;
+}
+
 static uint64_t request_run(struct machine *m, const struct abi_mailbox *q)
 {
     struct pci_bus *b = &m->pci;
+    uint64_t v;
 
     if (q->op == ABI_MBOX_IO_WRITE && debug_exit_claims(m, q->addr)) {
         vm_guest_exit(m->vm, (uint32_t)(q->value & ones(q->size)));
         return 0;
     }
+    if (config_in_memory(m, q, &v))
+        return v;
     switch (q->op) {
     case ABI_MBOX_MEM_READ:
     case ABI_MBOX_IO_READ:

@@ -23,7 +23,9 @@ int machine_memory_build(struct machine *m, char *err, size_t errlen)
                  (unsigned long long)(PC_RAM_MAX >> 20));
         return -EINVAL;
     }
-    m->low = vm->ram_size < PC_LOW_MAX ? vm->ram_size : PC_LOW_MAX;
+    uint64_t low_max = m->q35 ? Q35_LOW_MAX : PC_LOW_MAX;
+
+    m->low = vm->ram_size < low_max ? vm->ram_size : low_max;
     m->high = vm->ram_size - m->low;
     vm->page->ram_below_4g = m->low;
     vm->page->ram_above_4g = m->high;
@@ -103,6 +105,19 @@ static void flash_add(struct machine *m, struct addr_map *map)
                              (uint64_t)m->flash[i].off);
 }
 
+/* Up to TSEG, which only SMM sees; and configuration space in memory. */
+static void low_ram_add(struct machine *m, struct addr_map *map)
+{
+    uint64_t tseg = machine_tseg(m), base, size;
+
+    tseg = tseg < m->low - PAM_END ? tseg : 0;
+    mem_add(map, PAM_END, m->low - PAM_END - tseg, ABI_MAP_RAM, ABI_SLOT_RAM, PAM_END);
+    if (tseg)
+        addr_map_smram_add(map, m->low - tseg, tseg, m->low - tseg);
+    if (machine_ecam(m, &base, &size))
+        addr_map_mem_add(map, base, size, ABI_MAP_MAILBOX, 0, 0);
+}
+
 void machine_map_update(struct machine *m)
 {
     struct addr_map *map = &m->pci.fixed;
@@ -111,7 +126,7 @@ void machine_map_update(struct machine *m)
     mem_add(map, 0, PC_VGA_HOLE, ABI_MAP_RAM, ABI_SLOT_RAM, 0);
     smram_add(m, map);
     shadow_add(m, map);
-    mem_add(map, PAM_END, m->low - PAM_END, ABI_MAP_RAM, ABI_SLOT_RAM, PAM_END);
+    low_ram_add(m, map);
     if (m->flash[0].size)
         flash_add(m, map);
     else if (m->bios.size)

@@ -11,9 +11,11 @@
 #include <sys/stat.h>
 #include "ipc/log.h"
 #include "vmm/machine/acpi/acpi.h"
+#include "vmm/machine/smbios.h"
 
 #define MP_TABLES_AT   PC_BIOS_AREA
 #define ACPI_TABLES_AT (PC_BIOS_AREA + 0x1800u)
+#define SMBIOS_AT      (PC_BIOS_AREA + 0xb000u)
 
 static struct machine the_machine;
 
@@ -95,11 +97,15 @@ int machine_build(struct vm *vm, char *err, size_t errlen)
         return -EINVAL;
     }
     pci_bus_init(&m->pci, &vm->page->map);
+    m->q35 = !strcmp(vm->plan.machine, "q35");
     m->pci.assign = machine_direct(m);
     r = machine_memory_build(m, err, errlen);
     if (r)
         return r;
-    piix_init(m);
+    if (m->q35)
+        q35_init(m);
+    else
+        piix_init(m);
     if (!machine_direct(m))
         r = firmware_build(m, err, errlen);
     if (!r)
@@ -137,15 +143,24 @@ void machine_acpi_config(struct machine *m, struct acpi_config *cfg)
 
     *cfg = (struct acpi_config){
         .cpus = p->smp ? p->smp : 1, .topology = p->topology, .pm_base = machine_pm_base(m),
-        .vga = p->vga.present, .gpe_base = PC_GPE0_BASE, .gpe_len = 4, .s3 = !machine_direct(m) && !p->no_s3,
+        .vga = p->vga.present, .gpe_base = PC_GPE0_BASE, .gpe_len = 4, .q35 = m->q35, .s3 = !machine_direct(m) && !p->no_s3,
         .pci_base = (uint32_t)m->pci.mem_base, .pci64_base = m->pci.high_base, .pci64_end = m->pci.high_end,
         .user = m->acpi.user, .n_user = m->acpi.n_user};
+    if (m->q35) {
+        uint64_t base, size;
+
+        cfg->gpe_base = (uint16_t)(cfg->pm_base + 0x20);
+        cfg->gpe_len = 16;
+        cfg->ecam_base = machine_ecam(m, &base, &size) ? base : PC_ECAM_BASE;
+        cfg->ecam_buses = 256;
+    }
     for (unsigned i = 0; i < 4; i++)
         cfg->serial[i] = p->serial[i] >= 0;
 }
 
 static int tables_write(struct machine *m)
 {
+    static struct smbios_tables smbios;
     struct acpi_config acpi;
     uint8_t *area = machine_ram(m, PC_BIOS_AREA, PC_BIOS_END - PC_BIOS_AREA);
 
@@ -153,8 +168,11 @@ static int tables_write(struct machine *m)
     memset(area, 0, PC_BIOS_END - PC_BIOS_AREA);
     if (!smp_tables_build(area, MP_TABLES_AT, ACPI_TABLES_AT - MP_TABLES_AT, &acpi) ||
         !acpi_build(area + (ACPI_TABLES_AT - PC_BIOS_AREA), ACPI_TABLES_AT,
-                    PC_BIOS_END - ACPI_TABLES_AT, &acpi))
+                    SMBIOS_AT - ACPI_TABLES_AT, &acpi))
         return -ENOSPC;
+    smbios_build(&smbios, &m->vm->plan, m->low, m->high);
+    memcpy(area + (SMBIOS_AT - PC_BIOS_AREA) + 32, smbios.buf, smbios.len);
+    smbios_anchor(&smbios, SMBIOS_AT + 32, area + (SMBIOS_AT - PC_BIOS_AREA));
     return 0;
 }
 
@@ -188,6 +206,22 @@ int machine_reset(struct vm *vm)
     machine_map_update(m);
     if (machine_direct(m))
         return direct_reset(m);
+    firmware_cmos_set(m);
+    firmware_vcpu_reset(vm, &vm->page->vcpu[0]);
+    return 0;
+}
+
+/* Shadow RAM stays: firmware looks in its variables there for whether it has run. */
+int machine_wake(struct vm *vm)
+{
+    struct machine *m = &the_machine;
+    uint8_t pam[7];
+
+    memcpy(pam, m->host_bridge.cfg + m->pam0, sizeof(pam));
+    pci_bus_reset(&m->pci);
+    memcpy(m->host_bridge.cfg + m->pam0, pam, sizeof(pam));
+    machine_map_update(m);
+    vga_power_on(m);
     firmware_cmos_set(m);
     firmware_vcpu_reset(vm, &vm->page->vcpu[0]);
     return 0;

@@ -19,14 +19,22 @@
 
 static const uint8_t pirq_default[4] = {10, 10, 11, 11};
 
+uint8_t machine_pirq_default(unsigned pirq)
+{
+    return pirq_default[pirq & 3];
+}
+
+/* PIIX3 boards swizzle one way, ICH9 boards another, and there not the built-in functions of the last slots. */
 unsigned machine_pirq(unsigned slot, unsigned pin)
 {
+    if (machine_get()->q35)
+        return (slot <= 24 ? slot + pin : pin) & 3;
     return (slot + pin - 1) & 3;
 }
 
 uint8_t machine_pirq_gsi(unsigned pirq)
 {
-    uint8_t reg = machine_get()->isa_bridge.cfg[PIRQRC + (pirq & 3)];
+    uint8_t reg = machine_get()->isa_bridge.cfg[machine_get()->pirq_reg + (pirq & 3)];
 
     return reg && !(reg & PIRQ_OFF) ? reg & 15 : pirq_default[pirq & 3];
 }
@@ -35,7 +43,7 @@ static void intx_wire(struct machine *m, unsigned slot)
 {
     const struct pci_dev *d = m->intx[slot];
     unsigned pirq = machine_pirq(d->devfn >> 3, d->cfg[PCI_INTERRUPT_PIN] - 1u);
-    bool off = m->isa_bridge.cfg[PIRQRC + pirq] & PIRQ_OFF;
+    bool off = m->isa_bridge.cfg[m->pirq_reg + pirq] & PIRQ_OFF;
 
     __atomic_store_n(&m->vm->page->isr[slot].gsi, off ? ~0u : machine_pirq_gsi(pirq), __ATOMIC_RELEASE);
 }
@@ -82,7 +90,7 @@ static void host_bridge_init(struct machine *m)
     host_bridge_reset(d);
 }
 
-static void intx_rewire(struct machine *m)
+void machine_intx_rewire(struct machine *m)
 {
     for (unsigned i = 0; i < ABI_ISR_MAX; i++)
         if (m->intx[i])
@@ -92,12 +100,12 @@ static void intx_rewire(struct machine *m)
 static void isa_bridge_written(struct pci_dev *d, unsigned reg, unsigned size)
 {
     if (reg < PIRQRC + 4 && reg + size > PIRQRC)
-        intx_rewire(d->opaque);
+        machine_intx_rewire(d->opaque);
 }
 
 static void isa_bridge_reset(struct pci_dev *d)
 {
-    intx_rewire(d->opaque);
+    machine_intx_rewire(d->opaque);
 }
 
 static void isa_bridge_init(struct machine *m)
@@ -105,6 +113,7 @@ static void isa_bridge_init(struct machine *m)
     static const struct pci_ops ops = {.cfg_after_write = isa_bridge_written, .reset = isa_bridge_reset};
     struct pci_dev *d = &m->isa_bridge;
 
+    m->pirq_reg = PIRQRC;
     pci_dev_init(d, &ops, m, "ISA bridge", 0x8086, 0x7000, 0x060100, 0);
     pci_dev_subsystem(d, 0x1af4, 0x1100);
     d->cfg[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
@@ -125,6 +134,8 @@ uint16_t machine_pm_base(const struct machine *m)
 {
     const uint8_t *cfg = m->pm.cfg;
 
+    if (m->q35)
+        return q35_pm_base(m);
     return cfg[PIIX4_PMREGMISC] & 1 ? pci_get16(cfg + PIIX4_PMBA) & 0xffc0 : 0;
 }
 

@@ -69,6 +69,12 @@ static void run_powerdown(struct vm *vm, const char *arg, struct hmp_out *out)
     vm_powerdown(vm);
 }
 
+static void run_wakeup(struct vm *vm, const char *arg, struct hmp_out *out)
+{
+    (void)arg;
+    report(vm_wakeup(vm), out);
+}
+
 static void run_quit(struct vm *vm, const char *arg, struct hmp_out *out)
 {
     (void)arg;
@@ -167,6 +173,7 @@ static const struct command commands[] = {
     {"set_link", "name on|off", 1, HMP_REST, hmp_set_link, "put a card's cable in or out"},
     {"stop|s", "", 0, 0, run_stop, "stop emulation"},
     {"system_powerdown", "", 0, 0, run_powerdown, "send system power down event"},
+    {"system_wakeup", "", 0, 0, run_wakeup, "wakeup guest from suspend"},
     {"system_reset", "", 0, 0, run_reset, "reset the system"},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -65,6 +65,11 @@ static int run_powerdown(struct qmp_call *c)
     return 0;
 }
 
+static int run_wakeup(struct qmp_call *c)
+{
+    return from_vm(c, vm_wakeup(c->vm));
+}
+
 static int run_quit(struct qmp_call *c)
 {
     vm_quit(c->vm);
@@ -215,6 +220,7 @@ static const struct command {
     {"set_link", run_set_link, {{"name", JSON_STRING, false}, {"up", JSON_TRUE, false}}},
     {"stop", run_stop, {{0}}},
     {"system_powerdown", run_powerdown, {{0}}},
+    {"system_wakeup", run_wakeup, {{0}}},
     {"system_reset", run_reset, {{0}}},
     {"x-device-restart", run_device_restart, {{"id", JSON_STRING, false}}},
 };

@@ -50,7 +50,18 @@ static void test_sleep(void)
     outw(&f, 0x604, 5 << 10 | 1 << 13);
     CHECK_EQ(f.event, -1); /* no such state */
     outw(&f, 0x604, 1 << 10 | 1 << 13);
+    CHECK_EQ(f.event, -1); /* without firmware nothing could wake the machine up */
+    f.page->fwcfg_off = 0x1000;
+    outw(&f, 0x604, 1 << 10 | 1 << 13);
     CHECK_EQ(f.event, CHIPSET_EV_SLEEP);
+    f.page->power_button++;
+    chipset_power_button(f.cs);
+    CHECK_EQ(f.event, CHIPSET_EV_WAKE);
+    f.event = -1;
+    chipset_power_button(f.cs); /* awake: a button like any other */
+    CHECK_EQ(f.event, -1);
+    outw(&f, 0x600, 0x0100);
+    f.page->fwcfg_off = 0;
     outw(&f, 0x604, 1 << 13);
     CHECK_EQ(f.event, CHIPSET_EV_POWEROFF);
 }

@@ -82,7 +82,7 @@ int main(int argc, char **argv)
     }
     prints("-h", NULL, "usage: bulkhead [options]");
     prints("-version", NULL, "QEMU emulator version 7.2.0");
-    prints("-M", "help", "pc-i440fx-*");
+    prints("-M", "help", "pc-q35-N.M");
     prints("-accel", "help", "tcg");
     prints("-cpu", "help", "qemu64");
     prints("-device", "help", "name \"virtio-net-pci\", alias \"virtio-net\"");

@@ -65,6 +65,13 @@ void vm_powerdown(struct vm *vm)
     note("powerdown");
 }
 
+int vm_wakeup(struct vm *vm)
+{
+    (void)vm;
+    note("wakeup");
+    return fake.fail;
+}
+
 void vm_quit(struct vm *vm)
 {
     note("quit");

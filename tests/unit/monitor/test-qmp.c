@@ -101,6 +101,7 @@ static const char *const script[][2] = {
      "\"iops\":0,\"iops_rd\":0,\"iops_wr\":7,\"iops_size\":4096}}", "{\"return\": {}}"},
     {"{\"execute\":\"block_set_io_throttle\",\"arguments\":{\"id\":\"virtio0\",\"bps\":5,\"bps_rd\":6,\"bps_wr\":0,"
      "\"iops\":0,\"iops_rd\":0,\"iops_wr\":0}}", "cannot be used at the same time"},
+    {"{\"execute\":\"system_wakeup\"}", "{\"return\": {}}"},
     {"{\"execute\":\"x-device-restart\",\"arguments\":{\"id\":\"virtio0\"}}", "{\"return\": {}}"},
     {"{\"execute\":\"x-device-restart\",\"arguments\":{\"id\":\"nope\"}}",
      "{\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"Device 'nope' not found\"}}"},
@@ -163,7 +164,7 @@ static void test_script(void)
                "\"package\": ");
     for (unsigned i = 0; i < sizeof(script) / sizeof(script[0]); i++)
         ask(fd, script[i][0], script[i][1]);
-    CHECK(!strcmp(fake.calls, "cont stop reset powerdown resize virtio0 1048576 throttle virtio0 5 7 4096 restart restart mce0 "));
+    CHECK(!strcmp(fake.calls, "cont stop reset powerdown resize virtio0 1048576 throttle virtio0 5 7 4096 wakeup restart restart mce0 "));
     fake.fail = -5;
     ask(fd, "{\"execute\":\"cont\"}", "\"desc\": \"the fake says no\"");
     close(fd);

@@ -27,6 +27,7 @@ struct acpi_config {
     uint16_t pm_base;  /* PM1a event block; control and timer behind it */
     uint16_t gpe_base;
     unsigned gpe_len;  /* bytes of GPE block 0 */
+    bool q35;          /* ICH9 and memory-mapped configuration space */
     bool vga, s3;      /* there is a VGA card; suspend to RAM is offered */
     uint64_t ecam_base; /* memory-mapped configuration space of so many buses, 0 = none */
     unsigned ecam_buses;

@@ -22,7 +22,12 @@ static void pci_windows(struct aml *a, const struct acpi_config *cfg)
     aml_res_io(&r, 0xcf8, 1, 8);
     aml_res_io_range(&r, 0, 0xcf7);
     aml_res_io_range(&r, PCI_IO_BASE, PCI_IO_END - 1);
-    aml_res_memory_range(&r, cfg->pci_base, PCI_MMIO_END - 1);
+    if (cfg->ecam_buses) { /* configuration space lies in the middle */
+        aml_res_memory_range(&r, cfg->pci_base, (uint32_t)cfg->ecam_base - 1);
+        aml_res_memory_range(&r, (uint32_t)cfg->ecam_base + (cfg->ecam_buses << 20), PCI_MMIO_END - 1);
+    } else {
+        aml_res_memory_range(&r, cfg->pci_base, PCI_MMIO_END - 1);
+    }
     if (cfg->pci64_end)
         aml_res_memory64_range(&r, cfg->pci64_base, cfg->pci64_end - 1);
     aml_name(a, "_CRS");
@@ -96,7 +101,7 @@ static void isa_bus(struct aml *a, const struct acpi_config *cfg)
     size_t isa = aml_device(a, "ISA_");
     struct aml_res r;
 
-    aml_name_int(a, "_ADR", 0x00010000);
+    aml_name_int(a, "_ADR", cfg->q35 ? 0x001f0000 : 0x00010000);
     aml_resources(&r);
     aml_res_io(&r, 0x70, 1, 2);
     aml_res_irq(&r, 8);
@@ -134,8 +139,11 @@ static void board_resources(struct aml *a, const struct acpi_config *cfg)
     aml_resources(&r);
     aml_res_io(&r, 0x92, 1, 1);
     aml_res_io(&r, PC_SMI_CMD, 1, 2);
-    aml_res_io(&r, cfg->pm_base, 1, 0x40);
-    aml_res_io(&r, cfg->gpe_base, 1, (uint8_t)cfg->gpe_len);
+    aml_res_io(&r, cfg->pm_base, 1, cfg->q35 ? 0x80 : 0x40);
+    if (!cfg->q35)
+        aml_res_io(&r, cfg->gpe_base, 1, (uint8_t)cfg->gpe_len);
+    if (cfg->ecam_buses)
+        aml_res_memory32(&r, (uint32_t)cfg->ecam_base, cfg->ecam_buses << 20);
     aml_res_memory32(&r, PC_IOAPIC_BASE, 0x1000);
     aml_res_memory32(&r, PC_LAPIC_BASE, 0x100000);
     isa_device(a, "BRD_", "PNP0C02", 1, &r);
@@ -188,7 +196,9 @@ void acpi_dsdt_body(struct aml *a, const struct acpi_config *cfg)
     for (unsigned pirq = 0; pirq < 4; pirq++)
         interrupt_link(a, pirq);
     pci = aml_device(a, "PCI0");
-    aml_name_eisaid(a, "_HID", "PNP0A03");
+    aml_name_eisaid(a, "_HID", cfg->q35 ? "PNP0A08" : "PNP0A03");
+    if (cfg->q35)
+        aml_name_eisaid(a, "_CID", "PNP0A03");
     aml_name_int(a, "_UID", 0);
     aml_name_int(a, "_BBN", 0);
     pci_windows(a, cfg);
