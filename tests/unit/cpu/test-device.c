@@ -209,11 +209,46 @@ static void code(void)
        "stores that run into a page with code change what runs next (%d)", v);
 }
 
+/* Code in the last 4 KiB, which are ROM and then RAM: a store to it is lost, and then it is not; what was decoded in
+ * the one view does not live on in the other (PAM, shadow RAM). */
+#define TOP (RIG_RAM - 0x1000u)
+GUEST(m_caller, "mov $0x1fff000, %ebx; call *%rbx; mov %eax, %esi; movl $0x22222222, 1(%rbx); call *%rbx; mov %eax, %edi; " STOP);
+static int run_at_top(unsigned kind)
+{
+    struct abi_addr_map *m = &rig.page->map;
+    m->mem[1].size = TOP - 0xc0000;
+    m->mem[2] = (struct abi_map_entry){TOP, 0x1000, (uint16_t)kind, 0, TOP};
+    m->count = 3;
+    m->seq += 2;
+    mmio_map_refresh(&rig.mem);
+    rig.cpu->s->rip = RIG_CODE;
+    cpu_state_switch(rig.cpu);
+    return rig_run();
+}
+static void rom(void)
+{
+    struct abi_addr_map old = rig.page->map, *m = &rig.page->map;
+    rig_load(m_caller, (unsigned)(m_caller_end - m_caller));
+    rig_put(TOP, c_code, (unsigned)(c_code_end - c_code));
+    int v = run_at_top(ABI_MAP_ROM);
+    ok(v == STOPPED && rig_reg(RSI) == 0x11111111 && rig_reg(RDI) == 0x11111111, "code in ROM runs, a store to it is lost");
+    rig.cpu->s->idtr.limit = 0xfff;
+    v = run_at_top(ABI_MAP_RAM);
+    ok(v == STOPPED && rig_reg(RSI) == 0x11111111 && rig_reg(RDI) == 0x22222222, "the same page as RAM: the store changes it");
+    rig.cpu->s->idtr.limit = 0xfff;
+    v = run_at_top(ABI_MAP_ROM);
+    ok(v == STOPPED && rig_reg(RSI) == 0x22222222 && rig_reg(RDI) == 0x22222222, "... and ROM again: what was written is what runs");
+    uint32_t seq = m->seq + 2;
+    *m = old;
+    m->seq = seq;
+}
+
 int main(void)
 {
     alarm(50);
     counts();
     crossings();
     code();
+    rom();
     return ctest_done();
 }
