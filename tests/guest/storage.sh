@@ -7,7 +7,12 @@
 #   none     only says that it is there
 umount /mnt 2>/dev/null
 for ko in /lib/modules/*.ko; do
-    insmod "$ko" 2>/dev/null
+    arg=
+    case $ko in
+    *-libata.ko) arg=$bhlibata ;; # insmod does not look at the kernel command line
+    esac
+    # shellcheck disable=SC2086
+    insmod "$ko" $arg 2>/dev/null
 done
 n=0
 while [ ! -b "$bhdev" ] && [ $n -lt 200 ]; do

@@ -21,7 +21,7 @@ CONTROLLERS = {
     "scsi": ("scsi", "virtio_pci,virtio_scsi,sd_mod", "/dev/sda", "",
              ["-drive", "file=%s,format=raw,if=none,id=d", "-device", "virtio-scsi-pci,id=s0",
               "-device", "scsi-hd,drive=d,bus=s0.0,scsi-id=3"]),
-    "ide-pio": ("ide", "ata_piix,sd_mod", "/dev/sda", "libata.dma=0", ["-hda", "%s"]),
+    "ide-pio": ("ide", "ata_piix,sd_mod", "/dev/sda", "bhlibata=dma=0", ["-hda", "%s"]),
 }
 
 
