@@ -48,7 +48,8 @@ bool rx_backlog_put(struct rx_backlog *b, const void *hdr, size_t hdr_len, const
         return false;
     }
     length_store(b, b->head, (uint32_t)(hdr_len + len));
-    memcpy(b->mem + b->head + 4, hdr, hdr_len);
+    if (hdr_len)
+        memcpy(b->mem + b->head + 4, hdr, hdr_len);
     memcpy(b->mem + b->head + 4 + hdr_len, frame, len);
     b->head += need;
     b->used += need;

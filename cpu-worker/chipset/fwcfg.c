@@ -72,7 +72,7 @@ static bool dma_move(struct chipset *cs, const struct fwcfg_host *h, uint32_t cm
     struct abi_fwcfg_item it;
     uint32_t have = item_find(cs, h, &it) && s->offset < it.size ? it.size - s->offset : 0;
     uint32_t n = len < have ? len : have;
-    void *at = (uint8_t *)(uintptr_t)h->board + it.off + s->offset;
+    void *at = n ? (uint8_t *)(uintptr_t)h->board + it.off + s->offset : NULL; /* without n there may be no item */
     bool good = true;
     if (cmd & DMA_READ) {
         good = (!n || h->copy(h->opaque, gpa, at, n, true)) && zero_fill(h, gpa + n, len - n);

@@ -128,8 +128,9 @@ int xl_attach(struct cpu *c, const struct xl_memory *m)
     x->mem = *m;
     x->mem.heat_ask = m->heat_ask ? m->heat_ask : HEAT_ASK;
     x->ring = &m->ring[c->index];
-    x->chunk = calloc((m->size >> XL_CHUNK_SHIFT) + 2, sizeof(*x->chunk));
-    if (!x->chunk)
+    x->chunk = mmap(NULL, ((m->size >> XL_CHUNK_SHIFT) + 2) * sizeof(*x->chunk), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (x->chunk == MAP_FAILED)
         return -ENOMEM;
     frame_init(c);
     xl_traps_init(m);

@@ -136,7 +136,7 @@ static void test_role(enum sbx_role role)
     ok(died_of(status, SIGSYS), "%s: fork kills", name);
     ok(ipc_log_record_recv(log_pair[0], &r) == 1 && strstr(r.text, "forbidden system call clone (nr 56)"),
        "%s: and is named: %s", name, r.text);
-    if (role != SBX_VMM) {
+    if (role != SBX_VMM && role != SBX_CLERK) { /* those open files: it is their work */
         ok(locked(role, do_open) == 0, "%s: open finds nothing", name);
     }
 }
