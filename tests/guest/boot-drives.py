@@ -98,6 +98,16 @@ def scsi_disk():
     boots(disk, *DRIVE, "-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d")
 
 
+def q35_disk():
+    """-hda of q35: the ICH9's own AHCI"""
+    boots(disk, "-M", "q35", "-drive", "file=%s,format=raw")
+
+
+def q35_disc():
+    """-cdrom of q35"""
+    boots(disc, "-M", "q35", "-cdrom", "%s")
+
+
 def bootindex():
     """bootindex= decides between two controllers"""
     tag = "second"
@@ -113,4 +123,4 @@ def bootindex():
 
 
 if __name__ == "__main__":
-    tap.main(ide_disk, ide_disc, ahci_disk, ahci_disc, nvme, scsi_disk, bootindex)
+    tap.main(ide_disk, ide_disc, ahci_disk, ahci_disc, nvme, scsi_disk, q35_disk, q35_disc, bootindex)

@@ -109,6 +109,11 @@ def each_attempt_fails_in_ui():
     try_all("ui")
 
 
+def each_attempt_fails_in_the_controllers():
+    for role in ("ide", "ahci", "nvme", "scsi"):
+        try_all(role)
+
+
 def each_attempt_fails_in_the_translator():
     try_all("translator")
 
@@ -116,4 +121,5 @@ def each_attempt_fails_in_the_translator():
 if __name__ == "__main__":
     tap.main(each_attempt_succeeds_without_a_sandbox, each_attempt_fails_in_the_cpu_worker,
              each_attempt_fails_in_block, each_attempt_fails_in_net, each_attempt_fails_in_ui,
-             each_attempt_fails_in_the_translator)
+             each_attempt_fails_in_the_translator,
+             each_attempt_fails_in_the_controllers)

@@ -59,19 +59,24 @@ static struct plan_ctl *ctl_add(struct parse *c, enum plan_ctl_kind kind)
     return k;
 }
 
-/* The IDE function of the board is there when a drive needs it. */
-static struct plan_ctl *board_ide(struct parse *c)
+static bool is_q35(const struct parse *c)
+{
+    return !strcmp(c->p->machine, "q35");
+}
+
+/* The board's own controller, there when a drive needs it: the PIIX3's IDE function, or the ICH9's AHCI. */
+static struct plan_ctl *board_ctl(struct parse *c)
 {
     struct plan_ctl *k;
 
     for (unsigned i = 0; i < c->p->n_ctl; i++)
-        if (c->p->ctl[i].kind == CTL_IDE && c->p->ctl[i].builtin)
+        if (c->p->ctl[i].builtin)
             return &c->p->ctl[i];
-    k = ctl_add(c, CTL_IDE);
+    k = ctl_add(c, is_q35(c) ? CTL_AHCI : CTL_IDE);
     if (k) {
         k->builtin = true;
-        k->pci_slot = 1;
-        k->pci_fn = 1;
+        k->pci_slot = is_q35(c) ? 0x1f : 1;
+        k->pci_fn = is_q35(c) ? 2 : 1;
         strcpy(k->qdev_id, "ide");
     }
     return k;
@@ -88,8 +93,8 @@ static struct plan_ctl *bus_find(struct parse *c, const char *bus, unsigned *n)
     if (dot && (end == dot + 1 || *end))
         return NULL;
     *n = (unsigned)v;
-    if (len == 3 && !strncmp(bus, "ide", 3) && v < 2)
-        return board_ide(c);
+    if (len == 3 && !strncmp(bus, "ide", 3) && v < (is_q35(c) ? 6 : 2))
+        return board_ctl(c);
     for (unsigned i = 0; i < c->p->n_ctl; i++) {
         struct plan_ctl *k = &c->p->ctl[i];
 
@@ -97,6 +102,11 @@ static struct plan_ctl *bus_find(struct parse *c, const char *bus, unsigned *n)
             return k;
     }
     return NULL;
+}
+
+static unsigned board_places(const struct plan_ctl *k)
+{
+    return shapes[k->kind].buses * shapes[k->kind].units;
 }
 
 static int unit_free(const struct plan_ctl *k, unsigned from, unsigned n)
@@ -128,8 +138,8 @@ static int unit_place(struct parse *c, const struct pend_device *dev, struct pla
         return i >= 0 ? i : fail_dev(c, dev, "no '%s' controller has a place for it", shapes[dev->ctl].process);
     }
     if (!dev->bus[0]) {
-        *k = board_ide(c);
-        i = *k ? unit_free(*k, 0, 4) : -1;
+        *k = board_ctl(c);
+        i = *k ? unit_free(*k, 0, board_places(*k)) : -1;
         return i >= 0 ? i : fail_dev(c, dev, "%s", "no free place on the IDE buses");
     }
     *k = bus_find(c, dev->bus, &bus);
@@ -200,18 +210,19 @@ static int ctl_device(struct parse *c, const struct pend_device *dev)
     return 0;
 }
 
-/* -hda and its kin: index n is bus n / 2, unit n % 2. */
+/* -hda and its kin: index n is the n-th place. */
 static int drive_place(struct parse *c, const struct pend_drive *d)
 {
     struct plan_ctl *k;
 
     if (d->iface != IF_IDE)
         return 0;
-    k = board_ide(c);
+    k = board_ctl(c);
     if (!k)
         return -1;
-    if (d->index > 3)
-        return parse_fail_at(c, "-drive", d->arg, "index=%d: the IDE buses have drives 0 to 3", d->index);
+    if (d->index >= (int)board_places(k))
+        return parse_fail_at(c, "-drive", d->arg, "index=%d: the IDE buses have drives 0 to %u", d->index,
+                             board_places(k) - 1);
     unit_set(c, &k->unit[d->index], d->id, d->cd);
     return 0;
 }

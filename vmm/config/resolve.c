@@ -72,6 +72,16 @@ static int check_ids(struct parse *c)
 {
     const struct plan *p = c->p;
 
+    for (unsigned i = 0; i < p->n_ctl; i++) {
+        for (unsigned k = 0; k < p->n_disk; k++)
+            if (!strcmp(p->ctl[i].id, p->disk[k].id))
+                return parse_fail_at(c, "-drive", NULL, "Duplicate ID '%s': a controller has it already",
+                                     p->disk[k].id);
+        for (unsigned k = 0; k < p->n_net; k++)
+            if (!strcmp(p->ctl[i].id, p->net[k].id))
+                return parse_fail_at(c, "-netdev", NULL, "Duplicate ID '%s': a controller has it already",
+                                     p->net[k].id);
+    }
     for (unsigned i = 0; i < p->n_disk; i++)
         for (unsigned k = 0; k < p->n_net; k++)
             if (!strcmp(p->disk[i].id, p->net[k].id))

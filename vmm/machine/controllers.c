@@ -39,7 +39,8 @@ static void boot_add(struct machine *m, const struct controller *c)
         if (c->plan->kind == CTL_IDE)
             snprintf(path, sizeof(path), "/pci@i0cf8/ide@%x,%x/drive@%x/disk@%x", slot, fn, i / 2, i % 2);
         else if (c->plan->kind == CTL_AHCI)
-            snprintf(path, sizeof(path), "/pci@i0cf8/pci8086,2922@%x/drive@%x/disk@0", slot, i);
+            snprintf(path, sizeof(path), fn ? "/pci@i0cf8/pci8086,2922@%x,%x/drive@%x/disk@0"
+                                           : "/pci@i0cf8/pci8086,2922@%x%.0x/drive@%x/disk@0", slot, fn, i);
         else if (c->plan->kind == CTL_SCSI)
             snprintf(path, sizeof(path), "/pci@i0cf8/scsi@%x/channel@0/disk@%x,0",
                      machine_virtio_find(m, c->plan->id)->pci.devfn >> 3, i);

@@ -82,6 +82,8 @@ static const struct line lines[] = {
      "ctl0.id=s\nctl0.unit2=disk0"},
     {K "-drive file=a,if=none,id=d -device scsi-cd,drive=d",
      "-device scsi-cd,drive=d: no 'scsi' controller has a place for it", NULL},
+    {K "-M q35 -hda x -drive file=y,index=5", NULL, "ctl0.id=ahci\nctl0.unit0=disk0\nctl0.unit5=disk1"},
+    {K "-hda x -drive file=y,if=virtio,id=ide", "-drive: Duplicate ID 'ide': a controller has it already", NULL},
     {K "-hda x -hda y", "-hda y: drive with index=0 exists", NULL},
     {K "-drive if=ide,index=1,media=cdrom", NULL, "ctl0.unit1=empty cd"},
     {K "-drive file=a,if=none,id=d -device ide-hd,drive=d,bus=ide.1,unit=1", NULL, "ctl0.unit3=disk0"},
