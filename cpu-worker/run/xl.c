@@ -91,14 +91,16 @@ static bool layout_take(struct xl *x)
         return false;
     x->index_at = h->index_at;
     x->index_mask = n - 1;
-    x->half_size = h->half_size;
-    if (x->index_at % 8 || x->index_at + 8ull * n > x->mem.size || x->half_size > x->mem.size)
+    x->hot_size = h->hot_size;
+    uint64_t half_size = h->half_size;
+    if (x->index_at % 8 || x->index_at + 8ull * n > x->mem.size || half_size > x->mem.size || x->hot_size > half_size)
         return false;
     for (unsigned i = 0; i < XL_HALVES; i++) {
         x->half[i] = h->half[i];
-        if (x->half[i] > x->mem.size - x->half_size)
+        if (x->half[i] > x->mem.size - half_size)
             return false;
     }
+    x->half_size = half_size; /* the last: ready() */
     return true;
 }
 static void frame_init(struct cpu *c)
@@ -202,14 +204,16 @@ static bool head_take(const struct cpu *c, const struct block *b, uint64_t at, s
 {
     const struct xl *x = c->xl;
     unsigned half = at >= x->half[1];
-    uint64_t end = x->half[half] + x->half_size;
-    if (at < x->half[0] || at + sizeof(*t) > end)
+    uint64_t start = x->half[half] + x->hot_size, end = x->half[half] + x->half_size;
+    if (at < start || at + sizeof(*t) > end)
         return false;
     memcpy(t, x->mem.cache + at, sizeof(*t));
     uint32_t room = (uint32_t)(end - at);
     if (t->ram_off != b->ram_off[0] || t->mode != b->mode || t->len != b->len || t->size > room)
         return false;
-    if (t->bytes > t->size || t->len > t->size - t->bytes || t->code > t->size || t->code_len > t->size - t->code ||
+    if (t->code_at < x->half[half] + 4 || t->code_at > start || t->code_len > start - t->code_at)
+        return false;
+    if (t->bytes > t->size || t->len > t->size - t->bytes || t->cold > t->size || t->cold_len > t->size - t->cold ||
         t->exits > t->size || t->n_exits * 4u > t->size - t->exits || t->n_exits > ABI_XL_SLOT_MAX ||
         t->slot_base > ABI_XL_SLOTS - ABI_XL_SLOT_MAX || t->faults > t->size ||
         t->n_faults * sizeof(struct abi_xl_fault) > t->size - t->faults)
@@ -244,7 +248,7 @@ static void chunk_note(struct xl *x, uint64_t at)
 static void bind(struct cpu *c, struct block *b, uint64_t at, const struct xl_tb *t)
 {
     struct xl *x = c->xl;
-    b->xl_code = x->mem.cache + at + t->code;
+    b->xl_code = x->mem.cache + t->code_at;
     b->xl_exits = (const int32_t *)(x->mem.cache + at + t->exits);
     b->xl_slot = t->slot_base;
     b->xl_slots = t->n_exits;
@@ -252,6 +256,7 @@ static void bind(struct cpu *c, struct block *b, uint64_t at, const struct xl_tb
         x->owner[t->slot_base + i] = b;
     xl_unlink(c, b);
     chunk_note(x, at);
+    chunk_note(x, t->code_at);
     b->xl_state = XL_BOUND;
     b->ops[0].fn = op_xl_enter;
     x->ring->n[XL_N_BIND]++;

@@ -10,7 +10,7 @@
 #include "cpu-worker/run/block.h"
 #include "ipc/abi/xl-shared.h"
 
-#define XL_CHUNK_SHIFT 16
+#define XL_CHUNK_SHIFT XL_PART_SHIFT /* no chunk has hot code and structures */
 
 /* What the machine's vCPUs share. */
 struct xl_memory {
@@ -25,11 +25,11 @@ struct xl_memory {
 /* One vCPU's. */
 struct xl {
     struct xl_memory mem;
-    uint64_t half[XL_HALVES], half_size; /* copied once and checked */
+    uint64_t half[XL_HALVES], half_size, hot_size; /* copied once and checked */
     uint32_t index_at, index_mask;
     struct xl_ring *ring;
     uint64_t page_seen[64];  /* pages, hashed, that the translated code's jump cache may name */
-    uint32_t *chunk;         /* per XL_CHUNK of the cache: 1 + distance of the first bound translation in it, 0 none */
+    uint32_t *chunk;         /* per XL_CHUNK of the cache: 1 + distance of the first bound hot code or structure in it, 0 none */
     struct block *owner[ABI_XL_SLOTS]; /* of each link slot */
 };
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include "ipc/abi/xl.h"
 
-#define XL_VERSION    1u
+#define XL_VERSION    2u
 #define XL_VCPU_MAX   64u
 #define XL_BYTES_MAX  976u /* guest code of one block */
 #define XL_RING_SLOTS 256u  /* a power of two */
@@ -42,7 +42,7 @@ static inline uint64_t xl_rings_size(unsigned vcpus)
     return (vcpus * sizeof(struct xl_ring) + 4095) & ~4095ull;
 }
 
-/* ---- the code cache: head, index, then two halves of code ---- */
+/* ---- the code cache: head, index, then two halves, each with code that runs in one part and all else behind ---- */
 
 #define XL_MAGIC      0x314c5842u /* "BXL1" */
 #define XL_HALVES     2u
@@ -50,8 +50,10 @@ static inline uint64_t xl_rings_size(unsigned vcpus)
 #define XL_INDEX_MAX  (1u << 20)
 #define XL_PROBES     8u          /* places of the index a translation may be found at */
 #define XL_ALIGN      32u
+#define XL_PART_SHIFT 16  /* halves and their parts begin at multiples of this */
+#define XL_CODE_ALIGN 16u /* of hot code; the four bytes in front of it say where its structure is, in XL_ALIGN */
 
-/* Of a translation, in front of its code. */
+/* Of a translation, with its cold code and tables behind. Its hot code lies dense among that of others. */
 struct xl_tb {
     uint64_t ram_off;
     uint32_t mode;
@@ -60,8 +62,10 @@ struct xl_tb {
     uint16_t src_len;  /* of these so many are translated */
     uint16_t n_exits;  /* link slots */
     uint16_t n_faults;
-    uint32_t code;     /* offsets from this structure; code_len 0: cannot be translated, do not ask again */
-    uint32_t code_len;
+    uint64_t code_at;  /* hot code, place in the cache */
+    uint32_t code_len; /* 0: cannot be translated, do not ask again */
+    uint32_t cold;     /* the following are offsets from this structure */
+    uint32_t cold_len;
     uint32_t exits;    /* int32_t[n_exits]: where exit k leads, offset in the page */
     uint32_t faults;   /* struct abi_xl_fault[n_faults], by rising host offset */
     uint32_t bytes;    /* the guest code */
@@ -77,13 +81,13 @@ struct xl_counts {
 struct xl_cache {
     uint32_t magic, version;
     uint64_t size;        /* of everything */
-    uint64_t half[XL_HALVES], half_size;
+    uint64_t half[XL_HALVES], half_size, hot_size; /* of each half: its first bytes are for hot code */
     uint32_t index_at, index_n; /* uint64_t[index_n], a power of two */
     uint32_t epoch;       /* atomic: translations are made in half epoch % XL_HALVES; those of epoch - 2 are gone */
     uint32_t asleep;      /* atomic: ring the bell after an ask */
     uint32_t incarnation;
     uint32_t slots_used[XL_HALVES];
-    uint64_t used[XL_HALVES];
+    uint64_t used[XL_HALVES], hot_used[XL_HALVES];
     struct xl_counts n;
     uint32_t tail[XL_VCPU_MAX] __attribute__((aligned(64))); /* atomic: asks of each ring that were taken */
 };

@@ -28,7 +28,7 @@
 #define PLAN_DNS_MAX    3
 #define PLAN_MODULES_MAX 16
 #define PLAN_TB_SIZE (256ull << 20) /* translations, unless -accel tcg,tb-size= says otherwise */
-#define PLAN_TB_SIZE_MAX (16ull << 30)
+#define PLAN_TB_SIZE_MAX (2ull << 30)
 
 enum plan_char_kind { CHAR_NONE, CHAR_NULL, CHAR_STDIO, CHAR_FILE, CHAR_UNIX, CHAR_TCP, CHAR_PTY };
 struct plan_chardev { /* a host end for a serial port or a monitor */

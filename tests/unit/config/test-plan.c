@@ -135,7 +135,7 @@ static const struct line lines[] = {
     {K "-accel tcg", NULL, "tb_size=268435456"},
     {K "-accel interp", NULL, "tb_size=0"},
     {K "-M pc,accel=interp", NULL, "tb_size=0"},
-    {K "-accel tcg,tb-size=99999999", "-accel tcg,tb-size=99999999: Parameter 'tb-size' must be from 0 to 16384, not '99999999'", NULL},
+    {K "-accel tcg,tb-size=99999999", "-accel tcg,tb-size=99999999: Parameter 'tb-size' must be from 0 to 2048, not '99999999'", NULL},
     {K "-accel tcg,thread=single", "-accel tcg,thread=single: thread=single is not built (built: multi)", NULL},
     {K "-cpu foo", "-cpu foo: unable to find CPU model 'foo' ('-cpu help' lists them)", NULL},
     {K "-cpu max,+avx9", "-cpu max,+avx9: no property or feature 'avx9' ('-cpu help' lists the features)", NULL},

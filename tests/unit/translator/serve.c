@@ -62,7 +62,7 @@ static void good(void)
     ok(found(0x1000, 2) && found(0x1000, 2) != t, "other bytes at the same place are another one");
     ok(s.cache.head->n.made == 2 && s.cache.head->n.known == 1, "the same one is made once");
     ok(!found(0x2000, 1) && !found(0x1000, 3), "and nothing else is there");
-    ok(((uintptr_t)t + t->code) % XL_ALIGN == 0 && t->slot_base + t->n_exits <= ABI_XL_SLOTS, "aligned, with slots of its own");
+    ok(t->code_at % XL_CODE_ALIGN == 0 && t->slot_base + t->n_exits <= ABI_XL_SLOTS, "aligned, with slots of its own");
     ask(0, 0x3000, 0, 6);
     ring[0].ask[(ring[0].head - 1) % XL_RING_SLOTS].bytes[0] = 0xf4; /* HLT */
     serve_some(&s, 10);

@@ -27,6 +27,7 @@ static uint32_t index_size(uint64_t size)
         n *= 2;
     return n;
 }
+#define PART (1u << XL_PART_SHIFT)
 /* Head and index come out of the size alone, so that a successor can tell whether they were tampered with. */
 static void layout(struct xl_cache *h, uint64_t size)
 {
@@ -35,18 +36,20 @@ static void layout(struct xl_cache *h, uint64_t size)
     h->size = size;
     h->index_at = 4096;
     h->index_n = index_size(size);
-    uint64_t code = (h->index_at + 8ull * h->index_n + 4095) & ~4095ull;
-    h->half_size = ((size - code) / XL_HALVES) & ~4095ull;
+    uint64_t code = (h->index_at + 8ull * h->index_n + PART - 1) & ~(uint64_t)(PART - 1);
+    h->half_size = ((size - code) / XL_HALVES) & ~(uint64_t)(PART - 1);
+    h->hot_size = (h->half_size / 4) & ~(uint64_t)(PART - 1); /* hot code is seven times the guest's, all together 25 times */
     for (unsigned i = 0; i < XL_HALVES; i++)
         h->half[i] = code + i * h->half_size;
 }
 static bool same_layout(const struct xl_cache *a, const struct xl_cache *b)
 {
     bool same = a->magic == b->magic && a->version == b->version && a->size == b->size &&
-                a->index_at == b->index_at && a->index_n == b->index_n && a->half_size == b->half_size;
+                a->index_at == b->index_at && a->index_n == b->index_n && a->half_size == b->half_size &&
+                a->hot_size == b->hot_size;
     for (unsigned i = 0; i < XL_HALVES; i++)
-        same = same && a->half[i] == b->half[i] && a->used[i] <= a->half_size && a->used[i] % XL_ALIGN == 0 &&
-               a->slots_used[i] <= XL_SLOTS;
+        same = same && a->half[i] == b->half[i] && a->used[i] <= a->half_size - a->hot_size &&
+               a->used[i] % XL_ALIGN == 0 && a->hot_used[i] <= a->hot_size && a->slots_used[i] <= XL_SLOTS;
     return same && a->epoch >= 1;
 }
 
@@ -54,7 +57,7 @@ int cache_attach(struct cache *c, void *mem, uint64_t size, const struct xl_ring
 {
     struct xl_cache want = {0};
     *c = (struct cache){.head = mem, .size = size, .ring = ring, .vcpus = vcpus};
-    if (size < CACHE_SIZE_MIN || size / XL_ALIGN > UINT32_MAX || !vcpus || vcpus > XL_VCPU_MAX)
+    if (size < CACHE_SIZE_MIN || size > CACHE_SIZE_MAX || size / XL_ALIGN > UINT32_MAX || !vcpus || vcpus > XL_VCPU_MAX)
         return -EINVAL;
     layout(&want, size);
     if (!c->head->magic) {
@@ -122,25 +125,35 @@ static bool turn(struct cache *c)
         return false;
     unsigned half = half_now(c);
     index_purge(c, half);
-    h->used[half] = 0;
+    h->used[half] = h->hot_used[half] = 0;
     h->slots_used[half] = 0;
     c->turning = false;
     return true;
 }
 
-struct xl_tb *cache_room(struct cache *c, uint32_t size, uint32_t slots)
+static uint64_t hot_place(const struct xl_cache *h, unsigned half)
+{
+    return (h->hot_used[half] + 4 + XL_CODE_ALIGN - 1) & ~(uint64_t)(XL_CODE_ALIGN - 1);
+}
+static bool fits(const struct xl_cache *h, unsigned half, uint32_t code, uint32_t size, uint32_t slots)
+{
+    return h->used[half] + size <= h->half_size - h->hot_size && hot_place(h, half) + code <= h->hot_size &&
+           h->slots_used[half] + slots <= XL_SLOTS;
+}
+struct xl_tb *cache_room(struct cache *c, uint32_t code, uint32_t size, uint32_t slots)
 {
     struct xl_cache *h = c->head;
     if (c->turning && !turn(c))
         return NULL;
     unsigned half = half_now(c);
-    if (h->used[half] + size > h->half_size || h->slots_used[half] + slots > XL_SLOTS) {
+    if (!fits(h, half, code, size, slots)) {
         if (!turn(c))
             return NULL;
         half = half_now(c);
     }
-    struct xl_tb *t = tb_at(c, h->half[half] + h->used[half]);
+    struct xl_tb *t = tb_at(c, h->half[half] + h->hot_size + h->used[half]);
     memset(t, 0, sizeof(*t));
+    t->code_at = h->half[half] + hot_place(h, half);
     t->epoch = h->epoch;
     t->slot_base = half * XL_SLOTS + h->slots_used[half];
     return t;
@@ -155,6 +168,10 @@ void cache_commit(struct cache *c, struct xl_tb *t, uint64_t hash)
     uint32_t mask = h->index_n - 1, place = (uint32_t)hash & mask;
     h->used[half] += (t->size + XL_ALIGN - 1) & ~(XL_ALIGN - 1);
     h->slots_used[half] += t->n_exits;
+    if (t->code_len) {
+        *(uint32_t *)((uint8_t *)h + t->code_at - 4) = (uint32_t)(at / XL_ALIGN);
+        h->hot_used[half] = t->code_at + t->code_len - h->half[half];
+    }
     for (unsigned p = 0; p < XL_PROBES; p++) {
         if (!index[(hash + p) & mask]) {
             place = (uint32_t)(hash + p) & mask;

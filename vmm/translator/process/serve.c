@@ -29,7 +29,7 @@ static uint32_t aligned(uint32_t n)
     (uint32_t)(sizeof(struct xl_tb) + XL_BYTES_MAX + 8 + ABI_XL_SLOT_MAX * 4 +                               \
                ABI_XL_FAULT_MAX * sizeof(struct abi_xl_fault) + ABI_XL_CODE_MAX + 64)
 
-/* The code comes right behind the structure, where it was generated; the rest follows. */
+/* The cold code comes right behind the structure, where it was generated; the rest follows. */
 static void tb_fill(struct xl_tb *t, const struct xl_ask *a, const struct abi_xl_out *out)
 {
     uint8_t *base = (uint8_t *)t;
@@ -41,7 +41,8 @@ static void tb_fill(struct xl_tb *t, const struct xl_ask *a, const struct abi_xl
     t->n_exits = (uint16_t)out->slots;
     t->n_faults = (uint16_t)out->faults;
     t->code_len = out->code_len;
-    t->exits = aligned(t->code + out->code_len);
+    t->cold_len = out->cold_len;
+    t->exits = aligned(t->cold + out->cold_len);
     t->faults = aligned(t->exits + t->n_exits * 4u);
     t->bytes = t->faults + t->n_faults * (uint32_t)sizeof(struct abi_xl_fault);
     t->size = t->bytes + t->len;
@@ -58,20 +59,21 @@ static void count(struct serve *s, const struct abi_xl_out *out)
     }
     n->made++;
     n->guest_bytes += out->src_len;
-    n->host_bytes += out->code_len;
+    n->host_bytes += out->code_len + out->cold_len;
 }
 /* False: no room now. */
 static bool make(struct serve *s, const struct xl_ask *a, uint64_t hash)
 {
     static struct abi_xl_out out;
-    struct xl_tb *t = cache_room(&s->cache, TB_WORST, ABI_XL_SLOT_MAX);
+    struct xl_tb *t = cache_room(&s->cache, ABI_XL_CODE_MAX, TB_WORST, ABI_XL_SLOT_MAX);
     if (!t)
         return false;
     struct abi_xl_in in = {.mode = a->mode, .page_off = a->ram_off & 0xfff, .len = a->len,
                            .insns = ABI_XL_INSN_MAX, .slot_base = t->slot_base, .vendor = s->vendor};
     memcpy(in.feat, s->feat, sizeof(in.feat));
-    t->code = (sizeof(*t) + XL_ALIGN - 1) & ~(XL_ALIGN - 1);
-    if (!xl_translate(&in, a->bytes, (uint8_t *)t + t->code, ABI_XL_CODE_MAX, &out))
+    t->cold = (sizeof(*t) + XL_CODE_ALIGN - 1) & ~(XL_CODE_ALIGN - 1);
+    if (!xl_translate_split(&in, a->bytes, (uint8_t *)s->cache.head + t->code_at, ABI_XL_CODE_MAX, (uint8_t *)t + t->cold,
+                            ABI_XL_CODE_MAX, &out))
         out = (struct abi_xl_out){0};
     tb_fill(t, a, &out);
     cache_commit(&s->cache, t, hash);
