@@ -309,6 +309,9 @@ static void miss_emit(struct gen *t, const struct cold *c)
 static void cold_emit(struct gen *t, const struct cold *c)
 {
     struct emit *e = &t->e;
+    t->at = c->insn;
+    t->here = c->off;
+    t->twin = c->twin;
     switch (c->kind) {
     case COLD_POLL:
         emit_here(e, c->from);
@@ -320,7 +323,7 @@ static void cold_emit(struct gen *t, const struct cold *c)
         emit_here(e, c->from);
         gen_leave_at(t, c->off, (enum abi_xl_why)c->word);
         break;
-    case COLD_JUMP: case COLD_JUMP_KEY:
+    case COLD_JUMP: case COLD_JUMP_KEY: case COLD_CALL: case COLD_CALL_KEY:
         gen_jump_emit(t, c);
         break;
     case COLD_OUT:
@@ -337,8 +340,10 @@ static void cold_emit(struct gen *t, const struct cold *c)
 }
 void gen_colds_emit(struct gen *t)
 {
-    for (unsigned k = 0; k < t->colds; k++)
-        cold_emit(t, &t->cold[k]);
+    for (unsigned k = 0; k < t->colds; k++) { /* some add others */
+        struct cold c = t->cold[k];
+        cold_emit(t, &c);
+    }
     for (unsigned k = 0; k < t->out->faults; k++)
         t->out->fault[k].resume = pad_of(t, t->fault_insn[k], ABI_XL_WHY_FAULT);
 }

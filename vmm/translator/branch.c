@@ -42,13 +42,27 @@ bool gen_branch_polls(const struct ginsn *g)
     return !g->relative || g->imm + g->len <= 0;
 }
 
+static void address_of(struct gen *t, unsigned d, int64_t off)
+{
+    emit_load(&t->e, d, GS(pgbase));
+    emit_lea(&t->e, d, (int)d, -1, 1, (int32_t)off);
+}
+static void push_return(struct gen *t, const struct ginsn *g)
+{
+    struct rm rm = gen_access(t, &stack_next, 8, true);
+    address_of(t, H_RCX, g->off + g->len);
+    gen_fault_here(t);
+    emit_store(&t->e, rm, H_RCX);
+    emit_lea(&t->e, H_R11, H_R11, -1, 1, -8);
+}
 /* Behind a look that found nothing, r9 = target: the branch is made all the same and the worker finds the
  * translation, unless the target is a fault of the branch. */
 void gen_jump_emit(struct gen *t, const struct cold *c)
 {
     struct emit *e = &t->e;
+    bool call = c->kind == COLD_CALL || c->kind == COLD_CALL_KEY;
     emit_here(e, c->from);
-    if (c->kind == COLD_JUMP_KEY) { /* r9 was lost, but it is what the entry has */
+    if (c->kind == COLD_JUMP_KEY || c->kind == COLD_CALL_KEY) { /* r9 was lost, but it is what the entry has */
         emit_load(e, H_R9, rm_gsx(AT(jc[0].nlip), H_R10));
         emit_op(e, &(struct enc){.op = 0xf7, .w = 1}, 2, rm_reg(H_R9)); /* not */
         emit_lea(e, H_R9, H_R9, -1, 1, 1);
@@ -61,30 +75,34 @@ void gen_jump_emit(struct gen *t, const struct cold *c)
     uint32_t good = emit_jrcxz(e);
     gen_leave_at(t, c->off, ABI_XL_WHY_BRANCH);
     emit_here8(e, good);
-    if (c->word)
+    if (call) {
+        t->sub = t->g[c->insn].mem; /* its second access, if it reads its target from memory */
+        emit_store(e, GS(scratch), H_R9);
+        push_return(t, &t->g[c->insn]);
+        emit_load(e, H_R9, GS(scratch));
+    } else if (c->word) {
         emit_lea(e, H_R11, H_R11, -1, 1, (int32_t)c->word);
+    }
     emit_jmp_rm(e, GS_STUB(ABI_XL_JUMP));
 }
 
-#define MISS_LEAVES (-1) /* something is committed later than the look, so a miss leaves before the branch */
-/* Linear address in r9 -> r10 = place of its entry. On a miss rsp_add is committed and the branch made. */
-static void find(struct gen *t, int rsp_add)
+/* Linear address in r9 -> r10 = place of its entry. On a miss the branch is made there: as a call, or with rsp_add
+ * committed. */
+static void find(struct gen *t, bool call, unsigned rsp_add)
 {
     struct emit *e = &t->e;
-    bool leaves = rsp_add == MISS_LEAVES;
-    uint32_t word = leaves ? ABI_XL_WHY_BRANCH : (uint32_t)rsp_add;
     emit_pext(e, H_R10, H_R9, GS(jc_mask));
     emit_rorx(e, H_R10, H_R10, 62);
     emit_load(e, H_RCX, rm_gsx(AT(jc[0].nlip), H_R10));
     emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
     uint32_t hit = emit_jrcxz(e);
-    gen_cold(t, leaves ? COLD_LEAVE : COLD_JUMP, emit_jmp(e), word);
+    gen_cold(t, call ? COLD_CALL : COLD_JUMP, emit_jmp(e), rsp_add);
     emit_here8(e, hit);
     emit_load(e, H_RCX, rm_gsx(AT(jc[0].nkey), H_R10));
     emit_load(e, H_R9, GS(jc_key));
     emit_lea(e, H_RCX, H_RCX, H_R9, 1, 0);
     hit = emit_jrcxz(e);
-    gen_cold(t, leaves ? COLD_LEAVE : COLD_JUMP_KEY, emit_jmp(e), word);
+    gen_cold(t, call ? COLD_CALL_KEY : COLD_JUMP_KEY, emit_jmp(e), rsp_add);
     emit_here8(e, hit);
 }
 static void jump_found(struct gen *t)
@@ -92,11 +110,6 @@ static void jump_found(struct gen *t)
     emit_load(&t->e, H_RCX, rm_gsx(AT(jc[0].page), H_R10));
     emit_store(&t->e, GS(pgbase), H_RCX);
     emit_jmp_rm(&t->e, rm_gsx(AT(jc[0].tb), H_R10));
-}
-static void address_of(struct gen *t, unsigned d, int64_t off)
-{
-    emit_load(&t->e, d, GS(pgbase));
-    emit_lea(&t->e, d, (int)d, -1, 1, (int32_t)off);
 }
 static bool in_page(int64_t off)
 {
@@ -120,7 +133,7 @@ void gen_go(struct gen *t, int64_t target)
     }
     if (!in_page(target)) {
         address_of(t, H_R9, target);
-        find(t, 0);
+        find(t, false, 0);
         jump_found(t);
         return;
     }
@@ -182,26 +195,18 @@ static bool count_branch(struct gen *t, const struct ginsn *g, int64_t next, int
     gen_go(t, next);
     return true;
 }
-static bool call_direct(struct gen *t, int64_t next, int64_t target)
+static bool call_direct(struct gen *t, const struct ginsn *g, int64_t target)
 {
-    struct emit *e = &t->e;
     bool far = !in_page(target);
     if (far) {
         address_of(t, H_R9, target);
-        find(t, MISS_LEAVES);
-        emit_store(e, GS(scratch), H_R10);
+        find(t, true, 0);
     }
-    struct rm rm = gen_access(t, &stack_next, 8, true);
-    address_of(t, H_RCX, next);
-    gen_fault_here(t);
-    emit_store(e, rm, H_RCX);
-    emit_lea(e, H_R11, H_R11, -1, 1, -8);
-    if (!far) {
+    push_return(t, g); /* r10 stays: the stack is always at hand */
+    if (far)
+        jump_found(t);
+    else
         gen_go(t, target);
-        return true;
-    }
-    emit_load(e, H_R10, GS(scratch));
-    jump_found(t);
     return true;
 }
 
@@ -222,22 +227,15 @@ static void target_read(struct gen *t, const struct ginsn *g)
 static bool jump_indirect(struct gen *t, const struct ginsn *g)
 {
     target_read(t, g);
-    find(t, 0);
+    find(t, false, 0);
     jump_found(t);
     return true;
 }
-static bool call_indirect(struct gen *t, const struct ginsn *g, int64_t next)
+static bool call_indirect(struct gen *t, const struct ginsn *g)
 {
-    struct emit *e = &t->e;
     target_read(t, g);
-    find(t, MISS_LEAVES);
-    emit_store(e, GS(scratch), H_R10);
-    struct rm rm = gen_access(t, &stack_next, 8, true);
-    address_of(t, H_RCX, next);
-    gen_fault_here(t);
-    emit_store(e, rm, H_RCX);
-    emit_lea(e, H_R11, H_R11, -1, 1, -8);
-    emit_load(e, H_R10, GS(scratch));
+    find(t, true, 0);
+    push_return(t, g);
     jump_found(t);
     return true;
 }
@@ -248,7 +246,7 @@ static bool ret(struct gen *t, const struct ginsn *g)
     gen_fault_here(t);
     emit_load(e, H_R9, rm);
     int n = 8 + (g->op == 0xc2 ? (uint16_t)g->imm : 0);
-    find(t, n);
+    find(t, false, (unsigned)n);
     emit_lea(e, H_R11, H_R11, -1, 1, n);
     jump_found(t);
     return true;
@@ -263,7 +261,7 @@ bool gen_branch(struct gen *t, const struct ginsn *g)
         gen_poll(t);
     if (g->relative) {
         if (g->mn == ZYDIS_MNEMONIC_CALL)
-            return call_direct(t, next, target);
+            return call_direct(t, g, target);
         if (g->mn == ZYDIS_MNEMONIC_JMP) {
             gen_go(t, target);
             return true;
@@ -277,5 +275,5 @@ bool gen_branch(struct gen *t, const struct ginsn *g)
     if (g->op != 0xff || (g->mem && g->mem_size != 8) || (g->reg_num != 2 && g->reg_num != 4) ||
         (!g->mem && g->rm.class != F_GPR))
         return false;
-    return g->reg_num == 4 ? jump_indirect(t, g) : call_indirect(t, g, next);
+    return g->reg_num == 4 ? jump_indirect(t, g) : call_indirect(t, g);
 }

@@ -15,7 +15,8 @@
 #define GS_STUB(S) rm_gs(AT(stub) + (size_t)(S) * 8)
 
 /* Code that is rarely reached, emitted after the block. */
-enum cold_kind { COLD_MISS, COLD_LEAVE, COLD_OUT, COLD_POLL, COLD_JUMP, COLD_JUMP_KEY };
+enum cold_kind { COLD_MISS, COLD_LEAVE, COLD_OUT, COLD_POLL, COLD_JUMP, COLD_JUMP_KEY, COLD_CALL,
+                 COLD_CALL_KEY };
 struct cold {
     uint8_t kind, insn;
     bool twin;      /* it belongs to the twin */

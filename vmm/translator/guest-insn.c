@@ -42,11 +42,11 @@ static struct field field_of(const ZydisDecodedOperand *o, unsigned num)
 }
 static void memory_of(struct ginsn *g, const ZydisDecodedOperand *o, bool no_base, int64_t disp)
 {
-    g->mem = o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM || o->encoding == ZYDIS_OPERAND_ENCODING_DISP16_32_64;
-    if (!g->mem) {
+    if (o->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM && o->encoding != ZYDIS_OPERAND_ENCODING_DISP16_32_64) {
         g->implicit_mem = true;
         return;
     }
+    g->mem = true;
     g->mem_rd = o->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
     g->mem_wr = o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
     g->mem_size = o->size / 8;

@@ -203,7 +203,7 @@ static void chases_mark(struct plan *p, const struct ginsn *g, unsigned n)
 {
     uint16_t regs = loaded(g, n);
     for (unsigned i = 0; i < p->n; i++)
-        p->a[i].chased = p->a[i].ea.base >= 0 && (regs >> p->a[i].ea.base & 1) && p->a[i].ea.index < 0;
+        p->a[i].chased = p->a[i].ea.base >= 0 && p->a[i].ea.base != G_RSP && (regs >> p->a[i].ea.base & 1) && p->a[i].ea.index < 0;
 }
 static unsigned checks_in(const struct plan *p, unsigned from, unsigned to)
 {
