@@ -354,6 +354,21 @@ static int page_map(struct worker *w, const Ctl__Boot *boot, const int *fds, uns
     return 0;
 }
 
+/* Keys and pointer of ui-proc, if there is one. */
+static int input_map(struct worker *w, const Ctl__Boot *boot, const int *fds, unsigned nfds)
+{
+    int fd = devproc_fd(boot, fds, nfds, CTL__FD_KIND__FD_INPUT, 0);
+    if (fd < 0)
+        return 0;
+    struct abi_input_page *p = map_fd(fd, 4096, "input page");
+    if (!p || p->magic != ABI_INPUT_MAGIC)
+        return -EINVAL;
+    chipset_input_page(w->cs, p);
+    w->pump.input = p;
+    w->pump.team = w->team;
+    return 0;
+}
+
 static int display_create(struct worker *w)
 {
     const struct mmu_slot *s = &w->mem.slot[ABI_SLOT_DISPLAY];
@@ -514,6 +529,7 @@ static int worker_setup(struct devproc *p, const Ctl__Boot *boot, const int *fds
         return err;
     w->report_fd = ipc_eventfd_create();
     err = w->report_fd < 0 ? w->report_fd : machine_create(w);
+    err = err ? err : input_map(w, boot, fds, nfds);
     err = err ? err : ipc_loop_add(&p->loop, w->report_fd, EPOLLIN, reported, w);
     for (unsigned i = 0; i < w->n && !err; i++)
         err = vcpu_thread_start(&w->vcpu[i]);

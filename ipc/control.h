@@ -41,7 +41,8 @@ enum ctl_dir { CTL_TO_CHILD = 1, CTL_TO_VMM = 2 };
     M(16, NET_FORWARD,  net_forward,  4, 512,   0,   CTL_TO_CHILD, CTL_ST_RUNNING)                 \
     M(17, BLOCK_CONTROL, block_control, 2, 256, 0,  CTL_TO_CHILD, CTL_ST_RUNNING)                 \
     M(20, SCREENDUMP,   screendump,   4, 16,    1,   CTL_TO_CHILD, CTL_ST_RUNNING)                 \
-    M(21, SCREENDUMP_DONE, screendump_done, 4, 16, 0, CTL_TO_VMM,  CTL_ST_RUNNING)
+    M(21, SCREENDUMP_DONE, screendump_done, 4, 16, 0, CTL_TO_VMM,  CTL_ST_RUNNING)                 \
+    M(22, VNC_PASSWORD, vnc_password, 4, 64,    0,   CTL_TO_CHILD, CTL_ST_RUNNING)
 
 enum ctl_msg {
 #define M(id, NAME, type, min, max, fds, dir, st) CTL_##NAME = id,

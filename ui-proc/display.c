@@ -52,3 +52,20 @@ bool display_registers(const struct display *d, struct abi_vga *out)
     }
     return false;
 }
+
+bool display_written(const struct display *d, uint32_t since, uint64_t off, uint64_t len)
+{
+    const uint32_t *stamp = (const uint32_t *)((const uint8_t *)d->shared + ABI_DISPLAY_STAMPS);
+    uint64_t end = ABI_DISPLAY_VRAM + (uint64_t)d->vram_size;
+
+    if (off >= end || !len) {
+        return false;
+    }
+    len = len < end - off ? len : end - off;
+    for (uint64_t p = off >> 12; p <= (off + len - 1) >> 12; p++) {
+        if ((int32_t)(__atomic_load_n(&stamp[p], __ATOMIC_SEQ_CST) - since) >= 0) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -19,6 +19,13 @@ int display_map(struct display *d, int fd); /* 0, or -errno after logging why; t
 /* A copy of the registers that was not torn; false: they are being changed, keep the last picture. */
 bool display_registers(const struct display *d, struct abi_vga *out);
 
+/* May the bytes [off, off + len) of display memory have changed since sweep `since` was over? */
+bool display_written(const struct display *d, uint32_t since, uint64_t off, uint64_t len);
+static inline uint32_t display_swept(const struct display *d)
+{
+    return __atomic_load_n(&d->shared->swept, __ATOMIC_SEQ_CST);
+}
+
 static inline const uint8_t *display_vram(const struct display *d)
 {
     return (const uint8_t *)d->shared + ABI_DISPLAY_VRAM;

@@ -155,6 +155,8 @@ static int stage_monitor(void)
 {
     char err[256];
 
+    if (vnc_sockets_open(&vm, err, sizeof(err)) < 0)
+        return fail(err);
     return monitor_init(&vm, err, sizeof(err)) < 0 ? fail(err) : 0;
 }
 
@@ -213,6 +215,7 @@ int main(int argc, char **argv)
     }
     status = run_stages();
     monitor_fini(&vm);
+    vnc_sockets_close(&vm);
     remove_pidfile();
     return status;
 }

@@ -23,6 +23,10 @@ int picture_clerk_start(enum plan_sandbox mode);
 /* A picture file, new or emptied: descriptor or -errno (-EEXIST: a file that is no picture). */
 int picture_file_create(const char *path);
 
+/* Where VNC clients connect to. 0 or -errno with one line in err. */
+int vnc_sockets_open(struct vm *vm, char *err, size_t errlen);
+void vnc_sockets_close(struct vm *vm);
+
 /* Around the start of the spawner: what is started while it is on does not die of a terminal's
  * keys. */
 void signals_shield(bool on);

@@ -44,6 +44,7 @@ struct vm_ctl { /* what the process of plan.ctl[n] is given */
     struct vm_link link[PLAN_UNITS_MAX];
 };
 
+#define VNC_LISTEN_MAX 4
 struct vm {
     struct plan plan;
     struct ipc_loop loop;
@@ -55,6 +56,12 @@ struct vm {
     int ram_fd, board_fd, page_fd, codepage_fd;
     struct abi_display *display; /* display memory, display_size bytes; NULL = no graphics card */
     uint64_t display_size;
+    int vnc_fd[VNC_LISTEN_MAX]; /* listening sockets; they outlive every ui-proc */
+    unsigned n_vnc;
+    uint16_t vnc_port;      /* where the TCP ones listen, 0 = there are none */
+    char vnc_password[9];   /* "" = none is set */
+    int64_t vnc_expires;    /* seconds since 1970, 0 = never */
+    int input_fd; /* struct abi_input_page, between ui-proc and the worker */
     int display_fd, display_ro_fd; /* -1 = none; the second is open for reading only */
     int xl_cache_fd, xl_cache_ro_fd, xl_rings_fd, xl_rings_ro_fd, xl_bell_fd; /* of the translator; -1: none */
     int kick_fd[ABI_KICK_MAX], call_fd[ABI_CALL_MAX]; /* allocated with vm_alloc_kicks/calls */
@@ -82,6 +89,10 @@ int vm_device_restart(struct vm *vm, const char *id); /* kill and bring back a d
 int vm_block_resize(struct vm *vm, const char *id, uint64_t size);
 int vm_block_throttle(struct vm *vm, const char *id, const uint64_t v[PLAN_THROTTLE]);
 int vm_screendump(struct vm *vm, const char *path, bool png); /* the screen into a picture file */
+/* Events for the guest, all or none. -EAGAIN: it does not take any. */
+int vm_input(struct vm *vm, const struct abi_input_event *e, unsigned n);
+int vm_vnc_password(struct vm *vm, const char *password);
+int vm_vnc_expire(struct vm *vm, int64_t when);
 int vm_fail(int e, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* sets the message */
 /* Networks of a running machine (netdev.c). `card` is the card's id or its netdev's. */
 int vm_netdev_replace(struct vm *vm, const char *card, const char *netdev); /* the cable to another netdev */

@@ -37,6 +37,7 @@ enum chipset_deadline_id {
     DL_HPET,
     DL_RTC,
     DL_ACPI,
+    DL_KBD,
     DL_UART0,
     DL_LAPIC0 = DL_UART0 + ABI_UART_MAX,
     DL_COUNT = DL_LAPIC0 + ABI_VCPU_MAX
@@ -66,6 +67,12 @@ struct chipset {
         pthread_mutex_t m;
     } timer_lock[ABI_VCPU_MAX] __attribute__((aligned(64)));
     bool pic_out;                /* derived: INT of the master PIC. Atomic */
+    struct { /* producers of input: the vmm, ui-proc (NULL: there is none) */
+        struct abi_input_ring *ring;
+        uint32_t tail;
+    } input[2];
+    uint32_t *leds_shown;         /* NULL, or where ui-proc reads them */
+    uint32_t input_release_seen;
     uint64_t deadline_at[DL_COUNT]; /* derived from st, virtual ns */
     uint64_t deadline;              /* minimum, or earlier. Atomic */
     bool debug_lost;                /* the debug port's ring was full and stayed so */
@@ -207,10 +214,29 @@ void uart_host(struct chipset *cs, unsigned n); /* the character rings changed *
 uint8_t uart_port_read(struct chipset *cs, uint16_t port);
 void uart_port_write(struct chipset *cs, uint16_t port, uint8_t v);
 
-/* i8042.c */
+/* i8042.c: the controller */
+enum i8042_source { I8042_EMPTY, I8042_CONTROLLER, I8042_KEYBOARD, I8042_AUXILIARY };
 void i8042_reset(struct chipset *cs);
 uint8_t i8042_port_read(struct chipset *cs, uint16_t port);
 void i8042_port_write(struct chipset *cs, uint16_t port, uint8_t v);
+void i8042_put(struct chipset *cs, enum i8042_source source, uint8_t byte);
+void i8042_drop(struct chipset *cs, enum i8042_source source); /* what a device has not sent yet */
+unsigned i8042_waiting(const struct chipset *cs, enum i8042_source source); /* bytes of it */
+#define PS2_FIFO 16u
+
+/* ps2-kbd.c, ps2-mouse.c: the devices. input.c: what reaches them. */
+void kbd_reset(struct chipset *cs);
+void kbd_write(struct chipset *cs, uint8_t v);
+void kbd_key(struct chipset *cs, unsigned producer, unsigned key, bool down);
+bool kbd_room(const struct chipset *cs); /* for any key's codes */
+void kbd_run(struct chipset *cs);
+void kbd_release(struct chipset *cs, unsigned producer);
+void mouse_reset(struct chipset *cs);
+void mouse_write(struct chipset *cs, uint8_t v);
+bool mouse_event(struct chipset *cs, unsigned producer, const struct abi_input_event *e); /* false: not now */
+void mouse_pull(struct chipset *cs); /* there is room: report what has moved */
+void mouse_release(struct chipset *cs, unsigned producer);
+void input_pull(struct chipset *cs);
 
 /* acpi-pm.c */
 void acpi_reset(struct chipset *cs);

@@ -82,6 +82,7 @@ static void deadline_run(struct chipset *cs, unsigned id)
     case DL_HPET: hpet_run(cs); break;
     case DL_RTC:  rtc_run(cs); break;
     case DL_ACPI: acpi_run(cs); break;
+    case DL_KBD:  kbd_run(cs); break;
     default:
         if (id >= DL_LAPIC0)
             lapic_timer_run(cs, id - DL_LAPIC0);
@@ -178,6 +179,19 @@ void chipset_serial_input(struct chipset *cs)
     for (unsigned n = 0; n < ABI_UART_MAX; n++)
         uart_host(cs, n);
     cs_unlock(cs);
+}
+
+void chipset_input(struct chipset *cs)
+{
+    cs_lock(cs);
+    input_pull(cs);
+    cs_unlock(cs);
+}
+
+void chipset_input_page(struct chipset *cs, struct abi_input_page *p)
+{
+    cs->input[1].ring = &p->ring;
+    cs->leds_shown = &p->leds;
 }
 
 /* ---- ports
@@ -394,6 +408,7 @@ struct chipset *chipset_init(struct abi_machine_page *page, const struct chipset
     cs->st = &page->chipset;
     cs->host = *host;
     cs->deadline = NEVER;
+    cs->input[0].ring = &page->input;
     pthread_mutex_init(&cs->lock, NULL);
     cs->vcpus = page->vcpus >= 1 && page->vcpus <= ABI_VCPU_MAX ? page->vcpus : 1;
     for (unsigned i = 0; i < cs->vcpus; i++) {
@@ -435,6 +450,8 @@ void chipset_reset(struct chipset *cs)
     for (unsigned n = 0; n < ABI_UART_MAX; n++)
         uart_reset(cs, n);
     i8042_reset(cs);
+    kbd_reset(cs);
+    mouse_reset(cs);
     acpi_reset(cs);
     ports_reset(cs);
     debug_port_reset(cs);

@@ -102,6 +102,8 @@ uint64_t chipset_tsc_wait_ns(struct chipset *cs, unsigned vcpu, uint64_t tsc);
 uint64_t chipset_timers_run(struct chipset *cs);
 /* The same deadline without running anything: one atomic load, never later than the truth. */
 uint64_t chipset_deadline(struct chipset *cs);
+void chipset_input(struct chipset *cs); /* input rings may have events */
+void chipset_input_page(struct chipset *cs, struct abi_input_page *p); /* ui-proc's; before the first reset */
 void chipset_serial_input(struct chipset *cs);  /* rx rings may have data, tx rings may have room */
 void chipset_power_button(struct chipset *cs);
 void chipset_mce_look(struct chipset *cs); /* wakes the vCPUs for which the vmm left a machine-check error */

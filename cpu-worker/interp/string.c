@@ -8,6 +8,7 @@
 #include "cpu-worker/interp/decode.h"
 #include "cpu-worker/interp/handlers.h"
 #include "cpu-worker/interp/io-perm.h"
+#include "cpu-worker/interp/string-screen.h"
 #include "cpu-worker/interp/stack.h"
 #include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/chain.h"
@@ -108,9 +109,11 @@ static uint64_t stos_bulk(struct cpu *c, const struct op *o, uint64_t left)
 }
 OP(op_stos)
 {
-    bool rep = o->aux2, bulk = rep && bulk_ok(c, o);
+    bool rep = o->aux2, bulk = rep && bulk_ok(c, o), screen = rep && string_screen_possible(c);
     for (uint64_t left = rep ? count(c, o) : 1; left;) {
         uint64_t n = bulk ? stos_bulk(c, o, left) : 0;
+        if (!n && screen)
+            n = string_screen_fill(c, o, left);
         if (!n) {
             mem_store(c, o, dst_va(c, o, true), o->aux, c->gpr[REG_RAX]);
             advance(c, o, REG_RDI, step_of(c, o));
@@ -145,9 +148,11 @@ static uint64_t movs_bulk(struct cpu *c, const struct op *o, uint64_t left)
 }
 OP(op_movs)
 {
-    bool rep = o->aux2, bulk = rep && bulk_ok(c, o);
+    bool rep = o->aux2, bulk = rep && bulk_ok(c, o), screen = rep && string_screen_possible(c);
     for (uint64_t left = rep ? count(c, o) : 1; left;) {
         uint64_t n = bulk ? movs_bulk(c, o, left) : 0;
+        if (!n && screen)
+            n = string_screen_move(c, o, left);
         if (!n) {
             uint64_t v = mem_load(c, o, src_va(c, o), o->aux);
             mem_store(c, o, dst_va(c, o, true), o->aux, v);

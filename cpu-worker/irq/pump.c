@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "cpu-worker/chipset/chipset.h"
+#include "cpu-worker/run/team.h"
 #include "ipc/fds.h"
 
 #define NEVER UINT64_MAX
@@ -34,6 +35,12 @@ void pump_look(struct pump *p)
     if (button != page->chipset.pm.power_button_seen)
         chipset_power_button(p->cs);
     chipset_serial_input(p->cs);
+    chipset_input(p->cs);
+    uint32_t sweep = p->input ? __atomic_load_n(&p->input->sweep_req, __ATOMIC_RELAXED) : p->sweep_seen;
+    if (sweep != p->sweep_seen && p->team && p->mem->vga) {
+        p->sweep_seen = sweep;
+        team_sweep(p->team, p->mem->vga);
+    }
 }
 
 static void doorbell_rung(void *opaque, int fd, uint32_t events)

@@ -14,6 +14,7 @@
 
 struct chipset;
 struct cpu;
+struct team;
 
 struct pump {
     struct ipc_loop *loop;
@@ -21,6 +22,9 @@ struct pump {
     struct chipset *cs;
     struct mmu_host *mem;
     struct vclock *clock;
+    const struct abi_input_page *input; /* NULL: nobody asks for sweeps of display memory */
+    struct team *team;
+    uint32_t sweep_seen;
     /* The address map changed or the like: flush the vCPU's TLB. Called in the pump's thread. */
     void (*flush)(void *opaque);
     void *opaque;

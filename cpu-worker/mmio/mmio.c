@@ -81,6 +81,12 @@ static const struct abi_map_entry *mem_entry(struct mmu_host *m, uint64_t gpa)
     return map_find(m->mem, m->n_mem, gpa);
 }
 
+bool mmio_is_vga_window(struct mmu_host *m, uint64_t gpa)
+{
+    const struct abi_map_entry *e = mem_entry(m, gpa);
+    return e && e->kind == ABI_MAP_VGA && !e->slot;
+}
+
 /* ---- flash ---- */
 static struct flash_access flash_access_of(struct cpu *c, const struct abi_map_entry *e, uint64_t gpa, unsigned size)
 {

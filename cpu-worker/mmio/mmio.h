@@ -61,6 +61,9 @@ void mmio_stop(struct mmu_host *m); /* any thread: an access that waits for the 
  * from m->ram. */
 uint8_t *mem_host(struct mmu_host *m, uint64_t gpa, bool *writable, uint64_t *ram_off);
 
+/* Does the map give this address to the VGA's window (which may be plain memory at the moment)? */
+bool mmio_is_vga_window(struct mmu_host *m, uint64_t gpa);
+
 /* One access of 1, 2, 4 or 8 bytes that stays in one page. Unmapped: all-ones, dropped. */
 uint64_t mmio_read(struct cpu *c, uint64_t gpa, unsigned size);
 void mmio_write(struct cpu *c, uint64_t gpa, unsigned size, uint64_t v);

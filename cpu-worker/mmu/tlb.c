@@ -7,6 +7,7 @@
  */
 #include "cpu-worker/mmu/tlb.h"
 #include "cpu-worker/mmio/mmio.h"
+#include "cpu-worker/vga/vga.h"
 #include "cpu-worker/mmu/control.h"
 #include "cpu-worker/run/chain.h"
 #include "cpu-worker/run/debug.h"
@@ -230,6 +231,17 @@ void tlb_protect_all(struct cpu *c)
         store_drop(c, i);
 }
 
+/* Stores to display memory go through tlb_fill again, which marks the page anew (decision 0008). */
+void tlb_protect_display(struct cpu *c)
+{
+    const struct mmu_slot *s = &c->mem->slot[ABI_SLOT_DISPLAY];
+    uintptr_t first = (uintptr_t)c->mem->ram + s->base;
+    tlb_windows_close(c);
+    for (unsigned i = 0; i < TLB_SIZE; i++)
+        if (c->wtag[i] != TLB_INVALID && (c->wtag[i] & ~0xfffull) + c->addend[i] - first < s->size)
+            store_drop(c, i);
+}
+
 /* ---- filling ---- */
 
 static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, struct translation *t)
@@ -248,6 +260,9 @@ static void tlb_fill(struct cpu *c, uint64_t va, uint64_t page, unsigned allow, 
     bool store = (allow & ALLOW_W) && (page & PAGE_D) && host_writable &&
                  !team_page_has_code(c->team, t->ram_off) && !team_page_watched(c->team, t->ram_off);
     c->addend[i] = (uintptr_t)t->host - va;
+    const struct mmu_slot *display = &c->mem->slot[ABI_SLOT_DISPLAY];
+    if ((allow & ALLOW_W) && t->ram_off - display->base < display->size)
+        vga_page_stamp(c->mem->vga, t->ram_off - display->base);
     bool watched = unlikely(c->dbg_armed & DBG_DATA) && debug_page_watched(c, va);
     bool read = (allow & ALLOW_R) && !watched, write = store && !watched;
     c->rtag[i] = read ? tag : TLB_INVALID;

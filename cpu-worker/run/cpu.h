@@ -155,6 +155,7 @@ struct cpu {
     uint32_t cs_tight;          /* CS ends inside a page: straight-line code is checked one by one */
     uint32_t dbg_armed;         /* DBG_*: kinds of breakpoints that are enabled */
     uint32_t dbg_hit;           /* DR6 bits of the data and I/O breakpoints the instruction touched */
+    uint32_t sweep_req;         /* another thread asks for tlb_protect_display */
     uint32_t flush_req;         /* another thread asks for tlb_flush_all */
     uint64_t tsc_ratio;         /* guest ticks per host tick, times 2^32; 0: the same rate */
     uint32_t vendor;            /* enum abi_cpu_vendor: whose documented behaviour */

@@ -35,6 +35,7 @@ void tlb_flush_pcids(struct cpu *c);     /* every PCID, but for global pages */
 void tlb_flush_first(struct cpu *c);     /* only what was filled under other rights */
 void tlb_cr3_loaded(struct cpu *c, bool noflush);
 void tlb_context_update(struct cpu *c);  /* CPL or EFLAGS.AC changed: rights of the context */
+void tlb_protect_display(struct cpu *c); /* no fast stores to display memory */
 void tlb_protect_all(struct cpu *c); /* no fast stores at all */
 void tlb_windows_close(struct cpu *c); /* translated code's own memory of the TLB */
 void tlb_protect_code(struct cpu *c, const uint8_t *host_page); /* no fast stores to this page */

@@ -13,7 +13,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "cpu-worker/mmio/mmio.h"
 #include "cpu-worker/run/run.h"
+#include "cpu-worker/vga/vga.h"
 #include "cpu-worker/run/watch.h"
 
 /* #syscalls:cpu-worker futex */
@@ -75,6 +77,8 @@ void team_enter(struct cpu *c)
         word_wait(&t->excl, owner);
     }
     team_marks_obey(c);
+    if (__atomic_load_n(&c->sweep_req, __ATOMIC_SEQ_CST))
+        team_sweep_obey(c);
 }
 
 void team_boundary(struct cpu *c)
@@ -88,6 +92,8 @@ void team_boundary(struct cpu *c)
     }
     team_marks_obey(c);
     team_stale_drop(c);
+    if (__atomic_load_n(&c->sweep_req, __ATOMIC_SEQ_CST))
+        team_sweep_obey(c);
 }
 
 static void inside_wait(struct team_seat *s)
@@ -121,6 +127,39 @@ void cpu_exclusive_end(struct cpu *c)
     __atomic_store_n(&t->excl, 0, __ATOMIC_SEQ_CST);
     word_wake(&t->excl);
     pthread_mutex_unlock(&t->excl_lock);
+}
+
+/* The sweep that everybody has obeyed. Who is outside obeys before it stores anything (team_enter). */
+static void swept_publish(struct team *t, struct vga *v)
+{
+    uint32_t all = vga_sweep_now(v);
+    for (unsigned i = 0; i < t->n; i++) {
+        uint32_t ack = __atomic_load_n(&t->seat[i].sweep_ack, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&t->seat[i].inside, __ATOMIC_SEQ_CST) && (int32_t)(ack - all) < 0)
+            all = ack;
+    }
+    vga_swept_set(v, all);
+}
+
+void team_sweep_obey(struct cpu *c)
+{
+    struct vga *v = c->mem->vga;
+    __atomic_store_n(&c->sweep_req, 0, __ATOMIC_SEQ_CST);
+    uint32_t sweep = vga_sweep_now(v);
+    tlb_protect_display(c);
+    __atomic_store_n(&c->team->seat[c->index].sweep_ack, sweep, __ATOMIC_SEQ_CST);
+    swept_publish(c->team, v);
+}
+
+void team_sweep(struct team *t, struct vga *v)
+{
+    vga_sweep_next(v);
+    for (unsigned i = 0; i < t->n; i++)
+        if (t->cpu[i]) {
+            __atomic_store_n(&t->cpu[i]->sweep_req, 1, __ATOMIC_SEQ_CST);
+            __atomic_store_n(&t->cpu[i]->exit_request, 1, __ATOMIC_SEQ_CST);
+        }
+    swept_publish(t, v);
 }
 
 void team_flush(struct team *t)

@@ -13,6 +13,8 @@
 #define TEAM_RING  256u /* pages to write-protect that a vCPU may lag behind */
 #define TEAM_STALE 64u  /* stores to code that may wait for one vCPU */
 
+struct vga;
+
 struct team_stale { /* bytes of one RAM page that another vCPU or a device changed */
     uint64_t off;
     uint32_t len;
@@ -20,6 +22,7 @@ struct team_stale { /* bytes of one RAM page that another vCPU or a device chang
 struct team_seat { /* what others need of a vCPU; never shares a line with another seat */
     uint32_t inside;    /* futex, atomic: 1 = executes guest code and may hold host pointers */
     uint32_t flush_ack; /* atomic: last value of flush_seq this vCPU has obeyed */
+    uint32_t sweep_ack; /* atomic: last display sweep this vCPU has obeyed */
     uint64_t ack;       /* atomic: marks up to this one are obeyed: no fast stores to those pages */
     pthread_mutex_t lock;
     uint32_t n_stale;   /* atomic; list and overflow under lock */
@@ -67,6 +70,10 @@ void cpu_exclusive_end(struct cpu *c);
  * after the wait is by the new map. Any thread; self NULL = not a vCPU's. */
 void team_flush(struct team *t);
 void team_flush_wait(struct cpu *self); /* until all others have flushed or are outside */
+
+/* A new sweep of display memory: every vCPU gives up its fast stores there, soon. Any thread. */
+void team_sweep(struct team *t, struct vga *v);
+void team_sweep_obey(struct cpu *c); /* own thread, holding no host address */
 
 /* This vCPU begins to decode from the page of RAM offset off: call before reading the bytes. */
 void team_mark_code(struct cpu *c, uint64_t off);

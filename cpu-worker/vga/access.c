@@ -182,6 +182,7 @@ struct vga *vga_create(struct abi_display *d, uint64_t mapped)
     v->r = &d->vga;
     v->planes = (uint32_t *)((uint8_t *)d + ABI_DISPLAY_VRAM);
     v->text = (uint8_t *)d + ABI_DISPLAY_TEXT;
+    v->d_size = mapped;
     v->vram_size = (uint32_t)(mapped - ABI_DISPLAY_VRAM);
     pthread_mutex_init(&v->lock, NULL);
     return v;

@@ -47,6 +47,7 @@ static void enable_write(struct vga *v, uint16_t value)
         geometry_update(v);
         if (!(value & ABI_VBE_NOCLEAR))
             memset(v->planes, 0, line_bytes(v->r, b[ABI_VBE_XRES]) * b[ABI_VBE_YRES]);
+        vga_stamp_all(v);
     }
     if (!on)
         b[ABI_VBE_BANK] = 0;

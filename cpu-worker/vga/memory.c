@@ -6,8 +6,6 @@
  */
 #include "cpu-worker/vga/vga-internal.h"
 
-#define PLANE_WORDS 0x10000u
-
 /* One bit of each plane, widened to bytes. */
 static uint32_t planes_of(unsigned nibble)
 {
@@ -22,7 +20,7 @@ static uint32_t all_planes(uint8_t b)
     return b * 0x01010101u;
 }
 
-static uint32_t word_get(const struct vga *v, uint32_t n)
+uint32_t vga_word_get(const struct vga *v, uint32_t n)
 {
     uint32_t w = v->planes[n];
     if (v->r->text_apart)
@@ -36,9 +34,9 @@ static void word_put(struct vga *v, uint32_t n, uint32_t w)
         v->text[2 * n] = (uint8_t)w;
         v->text[2 * n + 1] = (uint8_t)(w >> 8);
     }
-    uint32_t sweep = __atomic_load_n(&v->d->sweep, __ATOMIC_RELAXED);
-    uint32_t *stamp = (uint32_t *)((uint8_t *)v->d + ABI_DISPLAY_STAMPS);
-    __atomic_store_n(&stamp[(ABI_DISPLAY_VRAM + 4 * n) >> 12], sweep, __ATOMIC_RELAXED);
+    vga_page_stamp(v, ABI_DISPLAY_VRAM + 4 * (uint64_t)n);
+    if (v->r->text_apart)
+        vga_page_stamp(v, ABI_DISPLAY_TEXT + 2 * (uint64_t)n);
 }
 
 /* Read mode 1: a bit is set where the planes that count have the colour compared with. */
@@ -71,7 +69,7 @@ uint8_t vga_byte_read(struct vga *v, uint32_t addr)
     if (addr - range.base >= range.size)
         return 0xff;
     uint32_t n = word_of(r, addr - range.base, r->gc[GC_MODE] & GC_MODE_ODD_EVEN, &planes);
-    r->latch = word_get(v, n);
+    r->latch = vga_word_get(v, n);
     if (planes == 5 || planes == 10)
         plane = (plane & 2) | (planes == 10);
     else if (planes != 15)
@@ -99,7 +97,7 @@ static uint32_t combine(const struct abi_vga *r, uint32_t w, uint8_t mask)
     return (w & m) | (r->latch & ~m);
 }
 
-static uint32_t write_value(const struct abi_vga *r, uint8_t b)
+uint32_t vga_write_value(const struct abi_vga *r, uint8_t b)
 {
     uint32_t set = planes_of(r->gc[GC_SET_RESET]), enable = planes_of(r->gc[GC_ENABLE]);
     uint8_t mask = r->gc[GC_BIT_MASK];
@@ -124,5 +122,10 @@ void vga_byte_write(struct vga *v, uint32_t addr, uint8_t b)
         return;
     uint32_t n = word_of(r, addr - range.base, !(r->seq[SEQ_MODE] & SEQ_MODE_SEQUENTIAL), &planes);
     uint32_t m = planes_of(planes & r->seq[SEQ_MAP_MASK]);
-    word_put(v, n, (write_value(r, b) & m) | (word_get(v, n) & ~m));
+    word_put(v, n, (vga_write_value(r, b) & m) | (vga_word_get(v, n) & ~m));
+}
+
+uint32_t vga_map_mask(const struct abi_vga *r)
+{
+    return planes_of(r->seq[SEQ_MAP_MASK]);
 }

@@ -15,6 +15,7 @@ struct vga {
     uint32_t *planes; /* video memory: byte p of word n is plane p */
     uint8_t *text;    /* planes 0 and 1 while r->text_apart */
     uint32_t vram_size;
+    uint64_t d_size;  /* of display memory */
     uint64_t window;  /* atomic: first page | pages << 12 | display page << 24; 0 = everything traps */
     pthread_mutex_t lock;
 };
@@ -41,6 +42,16 @@ static inline bool vbe_linear(const struct abi_vga *r)
 /* memory.c: addr = offset from A0000h, below 128 KiB */
 uint8_t vga_byte_read(struct vga *v, uint32_t addr);
 void vga_byte_write(struct vga *v, uint32_t addr, uint8_t b);
+
+/* What a CPU's byte becomes for all planes with these registers and latches, the planes an unchained address
+ * reaches, and the words of one. */
+uint32_t vga_write_value(const struct abi_vga *r, uint8_t b);
+uint32_t vga_map_mask(const struct abi_vga *r);
+uint32_t vga_word_get(const struct vga *v, uint32_t n);
+#define PLANE_WORDS 0x10000u
+
+/* sweep.c */
+void vga_stamp_all(struct vga *v);
 
 /* window.c */
 struct vga_range { /* what GC_MISC decodes, as offsets from A0000h */

@@ -73,6 +73,7 @@ void vga_window_move(struct vga *v, const struct vga_window *w)
     else if (!w->text_apart && v->r->text_apart)
         text_give_back(v);
     v->r->text_apart = w->text_apart;
+    vga_stamp_all(v);
     __atomic_store_n(&v->window, w->word, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&v->d->seq, 1, __ATOMIC_SEQ_CST);
 }

@@ -15,7 +15,7 @@
 #define ABI_GSI_MAX         24 /* pins of the IOAPIC */
 #define ABI_UART_MAX        4
 #define ABI_UART_FIFO       16
-#define ABI_I8042_QUEUE     16
+#define ABI_I8042_QUEUE     48 /* 16 bytes of each device, and the controller's answers */
 #define ABI_INTX_MAX        32 /* INTx sources: one per isr[] slot of the machine page */
 
 struct abi_pic { /* one 8259A */
@@ -120,12 +120,35 @@ struct abi_i8042 {
     uint8_t command;     /* controller command byte */
     uint8_t output_port; /* bit 1 = A20 */
     uint8_t expect;      /* controller command waiting for its data byte, 0 = none */
-    uint8_t kbd_expect;  /* keyboard command waiting for its data byte */
-    uint8_t kbd_scanning;
+    uint8_t break_next; /* 80h: the translator has taken a break prefix */
+    uint8_t pad0;
     uint8_t out, out_source; /* output buffer; 0 = empty, else enum of i8042.c */
     uint8_t queue_len;
     uint8_t pad[7];
     uint8_t queue[ABI_I8042_QUEUE], queue_source[ABI_I8042_QUEUE];
+};
+struct abi_ps2_kbd {
+    uint8_t expect;    /* command waiting for its parameter, 0 = none */
+    uint8_t scanning;
+    uint8_t set;       /* scan code set 1 to 3 */
+    uint8_t leds;
+    uint8_t typematic; /* rate and delay as set by F3h */
+    uint8_t pad[3];
+    uint16_t repeat;   /* key that repeats, 0 = none */
+    uint16_t pad2[3];
+    uint64_t repeat_ns; /* when it does next */
+    uint8_t held[2][32]; /* by producer: a bit for each key */
+};
+struct abi_ps2_mouse {
+    uint8_t expect;
+    uint8_t reporting, remote, wrap, scaling2;
+    uint8_t resolution, rate, id; /* id 0, 3 (wheel) or 4 (five buttons) */
+    uint8_t rates[3];  /* the last three sample rates: the knock that changes the id */
+    uint8_t buttons, buttons_sent;
+    uint8_t held[2];   /* by producer */
+    uint8_t pad;
+    int32_t dx, dy, dz; /* moved and not reported */
+    int32_t pad2;
 };
 struct abi_acpi_pm {
     uint16_t pm1_sts, pm1_en, pm1_cnt;
@@ -181,6 +204,8 @@ struct abi_chipset_state {
     struct abi_rtc rtc;
     struct abi_uart uart[ABI_UART_MAX];
     struct abi_i8042 i8042;
+    struct abi_ps2_kbd kbd;
+    struct abi_ps2_mouse mouse;
     struct abi_acpi_pm pm;
     struct abi_ports ports;
     struct abi_fwcfg_state fwcfg;
@@ -196,7 +221,9 @@ _Static_assert(sizeof(struct abi_pit) == 176, "ABI");
 _Static_assert(sizeof(struct abi_hpet) == 128, "ABI");
 _Static_assert(sizeof(struct abi_rtc) == 160, "ABI");
 _Static_assert(sizeof(struct abi_uart) == 88, "ABI");
-_Static_assert(sizeof(struct abi_i8042) == 48, "ABI");
+_Static_assert(sizeof(struct abi_i8042) == 112, "ABI");
+_Static_assert(sizeof(struct abi_ps2_kbd) == 88, "ABI");
+_Static_assert(sizeof(struct abi_ps2_mouse) == 32, "ABI");
 _Static_assert(sizeof(struct abi_acpi_pm) == 40, "ABI");
 _Static_assert(offsetof(struct abi_chipset_state, line) == 536, "ABI");
 _Static_assert(sizeof(struct abi_chipset_state) <= 32768, "ABI: at most 32 KiB");

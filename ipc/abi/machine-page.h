@@ -17,6 +17,7 @@
 #include "ipc/abi/chipset-state.h"
 #include "ipc/abi/cpu-model.h"
 #include "ipc/abi/device-page.h"
+#include "ipc/abi/input.h"
 #include "ipc/abi/vcpu-state.h"
 
 #define ABI_MACHINE_MAGIC   0x31504d42u /* "BMP1" */
@@ -193,6 +194,8 @@ struct abi_machine_page {
     struct abi_mce mce[ABI_VCPU_MAX] __attribute__((aligned(64)));
     struct abi_serial serial[ABI_SERIAL_MAX] __attribute__((aligned(64)));
     struct abi_flash flash[ABI_FLASH_MAX] __attribute__((aligned(64)));
+    struct abi_input_ring input __attribute__((aligned(64))); /* keys from the monitors; producer = vmm */
+    uint32_t input_release; /* vmm increments: ui-proc is gone, let go of what it held */
     struct abi_vcpu_state vcpu[ABI_VCPU_MAX] __attribute__((aligned(4096)));
     struct abi_chipset_state chipset __attribute__((aligned(4096)));
 };

@@ -17,7 +17,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MSG = {"HELLO": 1, "BOOT": 2, "READY": 3, "PING": 4, "PONG": 5, "SHUTDOWN": 6, "DEVICE_EVENT": 12,
-       "NET_LINK": 13, "INFO_REQUEST": 14, "INFO_REPLY": 15}
+       "NET_LINK": 13, "INFO_REQUEST": 14, "INFO_REPLY": 15,
+       "SCREENDUMP": 20, "SCREENDUMP_DONE": 21, "VNC_PASSWORD": 22}
 NAME = {v: k for k, v in MSG.items()}
 FD_VHOST_USER, FD_IMAGE, FD_CODEPAGE = 1, 2, 3
 SBX_REQUIRE, SBX_REDUCED, SBX_OFF = 0, 1, 2

@@ -38,7 +38,7 @@ def _unfilter(kind, line, prior, bpp):
 
 
 def png(data):
-    """The same of an 8-bit RGB PNG."""
+    """The same of an 8-bit RGB or RGBA PNG (transparency is not looked at)."""
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     pos, packed = 8, b""
     while pos < len(data):
@@ -47,14 +47,18 @@ def png(data):
         assert zlib.crc32(kind + body) == struct.unpack(">I", data[pos + 8 + n:pos + 12 + n])[0]
         if kind == b"IHDR":
             width, height, depth, colour = struct.unpack(">IIBB", body[:10])
-            assert (depth, colour) == (8, 2)
+            assert depth == 8 and colour in (2, 6), (depth, colour)
         packed += body if kind == b"IDAT" else b""
         pos += 12 + n
-    raw, out, prior = zlib.decompress(packed), b"", bytes(3 * width)
+    bpp = 3 if colour == 2 else 4
+    raw, out, prior = zlib.decompress(packed), b"", bytes(bpp * width)
     for y in range(height):
-        at = y * (3 * width + 1)
-        prior = _unfilter(raw[at], raw[at + 1:at + 1 + 3 * width], prior, 3)
-        out += bytes(prior)
+        at = y * (bpp * width + 1)
+        prior = _unfilter(raw[at], raw[at + 1:at + 1 + bpp * width], prior, bpp)
+        line = bytearray(prior)
+        if bpp == 4:
+            del line[3::4]
+        out += bytes(line)
     return width, height, out
 
 

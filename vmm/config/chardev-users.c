@@ -236,7 +236,7 @@ static int add_defaults(struct parse *c)
     } else if (serial) {
         /* QEMU gives the port a text console on the display, which nobody sees without one */
         if (!c->display_set)
-            parse_warn(c, "no display is built, the serial port goes nowhere (try -nographic)");
+            parse_warn(c, "the serial port goes nowhere (try -nographic)");
         rc = add_front(c, FRONT_SERIAL, "null", false);
     }
     return rc;

@@ -11,7 +11,7 @@
     {                                                                                              \
         names_, NULL, GROUP_HIDDEN, NULL, why                                                      \
     }
-#define SCREEN   "no display is built; use -display none or -nographic"
+#define SCREEN   "windows are not built; use -display vnc=..., -display none or -nographic"
 
 const struct option option_table[] = {
     {"h|help", NULL, GROUP_STANDARD, show_help, "display this help and exit"},
@@ -105,7 +105,12 @@ const struct option option_table[] = {
 
     {"nographic", NULL, GROUP_DISPLAY, set_nographic,
      "no display; serial port and monitor share standard input and output"},
-    {"display", "none", GROUP_DISPLAY, set_display, "no display (the only choice)"},
+    {"display", "none|vnc=display[,option]...", GROUP_DISPLAY, set_display,
+     "where the screen is shown; default vnc=127.0.0.1:0,to=99"},
+    {"vnc",
+     "host:n|unix:path|none[,to=n][,password=on|off][,share=allow-exclusive|force-shared|ignore]\n"
+     "[,lossy=on|off][,ipv4=on|off][,ipv6=on|off]",
+     GROUP_DISPLAY, set_vnc, "serve the screen to VNC clients on TCP port 5900 + n or a UNIX socket"},
     {"vga", "std|none", GROUP_DISPLAY, set_vga,
      "graphics card: std (default without -nodefaults) is a VGA with the Bochs display interface"},
 
@@ -162,7 +167,6 @@ const struct option option_table[] = {
     REFUSED("no-acpi", NULL),
     REFUSED("no-hpet", NULL),
     REFUSED("enable-kvm", "KVM is not used, CPUs are emulated (-accel tcg)"),
-    REFUSED("vnc", SCREEN),
     REFUSED("spice", SCREEN),
     REFUSED("sdl", SCREEN),
     REFUSED("curses", SCREEN),

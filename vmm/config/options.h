@@ -70,7 +70,8 @@ int set_nodefaults(struct parse *c, const char *arg);
 int set_no_user_config(struct parse *c, const char *arg);
 int set_snapshot(struct parse *c, const char *arg);
 int set_nographic(struct parse *c, const char *arg);
-int set_display(struct parse *c, const char *arg);
+int set_display(struct parse *c, const char *arg); /* vnc-options.c */
+int set_vnc(struct parse *c, const char *arg);
 int set_vga(struct parse *c, const char *arg);
 int show_help(struct parse *c, const char *arg);
 int show_version(struct parse *c, const char *arg);

@@ -98,6 +98,8 @@ int controllers_resolve(struct parse *c);
 int net_resolve(struct parse *c);
 int chardev_resolve(struct parse *c);
 
+void display_default(struct parse *c); /* vnc-options.c: a screen nobody decided about */
+
 /* The processor of a plan without -cpu (cpu-options.c). */
 void cpu_default(struct plan *p);
 

@@ -159,6 +159,10 @@ static void dump_machine(const struct plan *p, FILE *out)
     if (p->vga.present)
         fprintf(out, "vga=std %u MiB slot %d edid %s %ux%u\n", p->vga.mem_mib, p->vga.pci_slot,
                 p->vga.edid ? "on" : "off", p->vga.xres, p->vga.yres);
+    fprintf(out, "display=%s\n", p->display);
+    if (p->vnc.kind)
+        fprintf(out, "vnc=%u %s%s:%u to %u%s%s share %u\n", p->vnc.kind, p->vnc.path, p->vnc.host, p->vnc.display,
+                p->vnc.to, p->vnc.password ? " password" : "", p->vnc.lossy ? " lossy" : "", p->vnc.share);
     fprintf(out, "flags=%s%s%s%s%s%s\n", p->no_reboot ? "no-reboot " : "",
             p->no_shutdown ? "no-shutdown " : "", p->start_paused ? "paused " : "",
             p->nodefaults ? "nodefaults " : "", p->nographic ? "nographic " : "",

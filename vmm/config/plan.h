@@ -137,6 +137,14 @@ struct plan_vga {
     char romfile[512];   /* "" = no expansion ROM */
     int rom;             /* index into rom[], -1 = none */
 };
+enum plan_vnc_kind { VNC_NOT, VNC_TCP, VNC_UNIX, VNC_IDLE }; /* idle: a server that listens nowhere */
+struct plan_vnc {
+    enum plan_vnc_kind kind;
+    char host[128], path[104];
+    uint16_t display, to; /* TCP port - 5900 */
+    bool password, lossy, ipv4, ipv6;
+    unsigned share; /* 0 allow-exclusive, 1 force-shared, 2 ignore */
+};
 struct plan_module { /* one file of -initrd for a Multiboot kernel */
     int fd;
     char text[512]; /* "file arguments": the module's string */
@@ -202,7 +210,7 @@ struct plan {
     char pidfile[256];
     enum plan_sandbox sandbox;
     bool sandbox_given; /* else root requires it, and an ordinary user has what can be had */
-    char display[16]; /* "none" */
+    char display[16]; /* "none" or "vnc" */
     bool nographic;
     unsigned n_disk, n_net, n_mon, n_char, n_ctl;
     struct plan_ctl ctl[PLAN_CTLS_MAX];
@@ -230,6 +238,7 @@ struct plan {
     struct plan_module module[PLAN_MODULES_MAX];
     uint16_t exit_port, exit_ports; /* isa-debug-exit: first port and how many, 0 = none */
     struct plan_vga vga;
+    struct plan_vnc vnc;
     int pidfile_fd;           /* open and locked, or -1; the pid is already in it */
 };
 

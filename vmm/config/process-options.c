@@ -194,19 +194,6 @@ int set_nographic(struct parse *c, const char *arg)
     return 0;
 }
 
-int set_display(struct parse *c, const char *arg)
-{
-    if (!strcmp(arg, "help")) {
-        fprintf(c->out, "Available display backend types:\nnone\n");
-        return 1;
-    }
-    if (strcmp(arg, "none"))
-        return parse_fail(c, "display '%.*s' is not built (available: none)",
-                          (int)strcspn(arg, ","), arg);
-    c->display_set = true;
-    return 0;
-}
-
 /* ---- texts
  * --------------------------------------------------------------------------------------- */
 int show_help(struct parse *c, const char *arg)

@@ -128,5 +128,6 @@ int parse_resolve(struct parse *c)
     if (disk_resolve(c) || controllers_resolve(c) || net_resolve(c) || chardev_resolve(c) || debug_exit_resolve(c) ||
         vga_resolve(c))
         return -1;
+    display_default(c);
     return check_slots(c) || check_ids(c) || check_daemonize(c) ? -1 : 0;
 }

@@ -12,7 +12,7 @@
 void mem_init_fds(struct vm *vm)
 {
     vm->ram_fd = vm->board_fd = vm->page_fd = vm->codepage_fd = -1;
-    vm->display_fd = vm->display_ro_fd = -1;
+    vm->input_fd = vm->display_fd = vm->display_ro_fd = -1;
     vm->doorbell_vmm = vm->doorbell_worker = -1;
     vm->xl_cache_fd = vm->xl_cache_ro_fd = vm->xl_rings_fd = vm->xl_rings_ro_fd = vm->xl_bell_fd = -1;
     vm->n_kick = vm->n_call = 0;

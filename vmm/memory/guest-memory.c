@@ -97,6 +97,19 @@ static int create_machine_page(struct vm *vm)
     return 0;
 }
 
+static int create_input(struct vm *vm)
+{
+    int fd = sealed_memfd("input", 4096);
+    struct abi_input_page *p = fd < 0 ? NULL : map_shared(fd, 4096);
+
+    if (!p)
+        return fd < 0 ? fd : -errno;
+    vm->input_fd = fd;
+    p->magic = ABI_INPUT_MAGIC;
+    munmap(p, 4096);
+    return 0;
+}
+
 static int create_display(struct vm *vm)
 {
     uint64_t size = ABI_DISPLAY_VRAM + ((uint64_t)vm->plan.vga.mem_mib << 20);
@@ -185,6 +198,8 @@ int mem_create(struct vm *vm, char *err, size_t errlen)
     if (r == 0)
         r = create_display(vm);
     if (r == 0)
+        r = create_input(vm);
+    if (r == 0)
         r = create_codepage_map(vm);
     if (r == 0)
         r = mem_doorbells_create(vm);
@@ -222,6 +237,7 @@ void mem_destroy(struct vm *vm)
     close_fd(&vm->board_fd);
     close_fd(&vm->page_fd);
     close_fd(&vm->codepage_fd);
+    close_fd(&vm->input_fd);
     close_fd(&vm->display_fd);
     close_fd(&vm->display_ro_fd);
     close_fd(&vm->xl_cache_fd);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "vmm/monitor/block-commands.h"
+#include "vmm/monitor/input-commands.h"
 #include "vmm/monitor/monitor.h"
 #include "vmm/monitor/net-commands.h"
 
@@ -149,11 +150,14 @@ static const struct command commands[] = {
     {"block_resize", "device size", 2, HMP_REST, run_block_resize, "resize a disk while the guest runs (size in MiB, or with a suffix)"},
     {"block_set_io_throttle", "device bps bps_rd bps_wr iops iops_rd iops_wr", 7, HMP_REST, run_block_throttle,
      "change the rate limits of a disk; 0 = none"},
+    {"change", "vnc password text", 1, HMP_REST, hmp_change, "change the VNC password"},
     {"closefd", "name", 1, 1, hmp_closefd, "close a descriptor that was handed over"},
     {"cont|c", "", 0, 0, run_cont, "resume emulation"},
     {"cpu", "index", 1, 1, run_cpu, "set the default CPU"},
     {"device_restart", "id", 1, 1, run_restart,
      "end the process of a device and start it anew; the guest keeps running"},
+    {"expire_password", "vnc time", 1, HMP_REST, hmp_expire_password,
+     "when the VNC password expires: now, never, +seconds or seconds since 1970"},
     {"getfd", "name", 1, 1, hmp_getfd, "name the descriptor that came with this line (SCM_RIGHTS)"},
     {"help|?", "[cmd]", 0, 1, run_help, "show the help"},
     {"hostfwd_add", "[netdev] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport", 1, HMP_REST, hmp_hostfwd_add,
@@ -163,6 +167,8 @@ static const struct command commands[] = {
     {"info", "[subcommand]", 0, 1, run_info, "show various information about the system state"},
     {"mce", "[-b] cpu bank status mcgstatus addr misc", 6, HMP_REST, hmp_mce,
      "inject a machine-check error; -b: tell the other CPUs too"},
+    {"mouse_button", "state", 1, 1, hmp_mouse_button, "change mouse button state (1=L, 2=R, 4=M)"},
+    {"mouse_move", "dx dy [dz]", 1, HMP_REST, hmp_mouse_move, "send mouse move events"},
     {"netdev_add", "type,id=name[,option]...", 1, HMP_REST, hmp_netdev_add, "add a network back end"},
     {"netdev_del", "id", 1, 1, hmp_netdev_del, "remove a network back end"},
     {"netdev_replace", "card netdev", 1, HMP_REST, hmp_netdev_replace,
@@ -170,7 +176,9 @@ static const struct command commands[] = {
     {"quit|q", "", 0, 0, run_quit, "quit the emulator"},
     {"screendump", "filename [-f format]", 1, HMP_REST, run_screendump,
      "save the screen into a file, as PPM or PNG"},
+    {"sendkey", "keys", 1, HMP_REST, hmp_sendkey, "send keys to the VM (e.g. 'sendkey ctrl-alt-f1')"},
     {"set_link", "name on|off", 1, HMP_REST, hmp_set_link, "put a card's cable in or out"},
+    {"set_password", "vnc password", 1, HMP_REST, hmp_set_password, "set the VNC password"},
     {"stop|s", "", 0, 0, run_stop, "stop emulation"},
     {"system_powerdown", "", 0, 0, run_powerdown, "send system power down event"},
     {"system_wakeup", "", 0, 0, run_wakeup, "wakeup guest from suspend"},

@@ -5,6 +5,7 @@
  */
 #include "vmm/monitor/block-commands.h"
 #include "vmm/monitor/qmp-commands.h"
+#include "vmm/monitor/input-commands.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -181,12 +182,19 @@ static const struct command {
       RATE("iops", false), RATE("iops_rd", false), RATE("iops_wr", false), RATE("bps_max", true), RATE("bps_rd_max", true),
       RATE("bps_wr_max", true), RATE("iops_max", true), RATE("iops_rd_max", true), RATE("iops_wr_max", true),
       RATE("iops_size", true)}},
+    {"change-vnc-password", qmp_change_vnc_password, {{"password", JSON_STRING, false}}},
     {"closefd", run_closefd, {{"fdname", JSON_STRING, false}}},
     {"cont", run_cont, {{0}}},
+    {"expire_password",
+     qmp_expire_password,
+     {{"protocol", JSON_STRING, false}, {"time", JSON_STRING, false}}},
     {"getfd", run_getfd, {{"fdname", JSON_STRING, false}}},
     {"human-monitor-command",
      run_human,
      {{"command-line", JSON_STRING, false}, {"cpu-index", JSON_INT, true}}},
+    {"input-send-event",
+     qmp_input_send_event,
+     {{"device", JSON_STRING, true}, {"head", JSON_INT, true}, {"events", JSON_ARRAY, false}}},
     {"netdev_add", run_netdev_add, {{"type", JSON_STRING, false}, {"id", JSON_STRING, false}, {ANY_ARG, JSON_NULL, true}}},
     {"netdev_del", run_netdev_del, {{"id", JSON_STRING, false}}},
     {"netdev_replace", run_netdev_replace, {{"card", JSON_STRING, false}, {"netdev", JSON_STRING, false}}},
@@ -213,11 +221,16 @@ static const struct command {
     {"query-target", query_target, {{0}}},
     {"query-uuid", query_uuid, {{0}}},
     {"query-version", query_version, {{0}}},
+    {"query-vnc", query_vnc, {{0}}},
     {"quit", run_quit, {{0}}},
     {"screendump",
      run_screendump,
      {{"filename", JSON_STRING, false}, {"format", JSON_STRING, true}}},
+    {"send-key", qmp_send_key, {{"keys", JSON_ARRAY, false}, {"hold-time", JSON_INT, true}}},
     {"set_link", run_set_link, {{"name", JSON_STRING, false}, {"up", JSON_TRUE, false}}},
+    {"set_password",
+     qmp_set_password,
+     {{"protocol", JSON_STRING, false}, {"password", JSON_STRING, false}}},
     {"stop", run_stop, {{0}}},
     {"system_powerdown", run_powerdown, {{0}}},
     {"system_wakeup", run_wakeup, {{0}}},

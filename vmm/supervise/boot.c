@@ -155,6 +155,7 @@ static void worker_fds(struct boot_fds *b, const struct vm *vm)
     add_fd(b, CTL__FD_KIND__FD_RAM, 0, vm->ram_fd);
     add_fd(b, CTL__FD_KIND__FD_RAM, ABI_SLOT_BOARD, vm->board_fd);
     add_fd(b, CTL__FD_KIND__FD_RAM, ABI_SLOT_DISPLAY, vm->display_fd);
+    add_fd(b, CTL__FD_KIND__FD_INPUT, 0, vm->input_fd);
     add_fd(b, CTL__FD_KIND__FD_CODEPAGE, 0, vm->codepage_fd);
     add_fd(b, CTL__FD_KIND__FD_DOORBELL_VMM, 0, vm->doorbell_vmm);
     add_fd(b, CTL__FD_KIND__FD_DOORBELL_WORKER, 0, vm->doorbell_worker);
@@ -219,10 +220,14 @@ static void device_fds(struct boot_fds *b, const struct child *c, int vu_fd)
     add_fd(b, CTL__FD_KIND__FD_STATE, 0, c->state_fd);
 }
 
-/* The screen to look at, and nothing of the guest besides. */
+/* The screen to look at, keys to press, and where clients come in: nothing of the guest besides. */
 static void ui_fds(struct boot_fds *b, const struct vm *vm)
 {
     add_fd(b, CTL__FD_KIND__FD_DISPLAY, 0, vm->display_ro_fd);
+    add_fd(b, CTL__FD_KIND__FD_INPUT, 0, vm->input_fd);
+    add_fd(b, CTL__FD_KIND__FD_DOORBELL_WORKER, 0, vm->doorbell_worker);
+    for (unsigned i = 0; i < vm->n_vnc; i++)
+        add_fd(b, CTL__FD_KIND__FD_LISTEN, i, vm->vnc_fd[i]);
 }
 
 struct device_msgs {
@@ -258,7 +263,24 @@ struct boot_configs { /* one of them is used */
     Ctl__WorkerConfig worker;
     Ctl__UiConfig ui;
     Ctl__TranslatorConfig translator;
+    Ctl__VncPassword password;
 };
+
+static void ui_config(struct boot_configs *cfg, struct vm *vm)
+{
+    Ctl__UiConfig *m = &cfg->ui;
+
+    ctl__ui_config__init(m);
+    m->display = str(vm->plan.display[0] ? vm->plan.display : "none");
+    set_bool(&m->has_vnc_password, &m->vnc_password, vm->plan.vnc.password);
+    set_bool(&m->has_vnc_lossy, &m->vnc_lossy, vm->plan.vnc.lossy);
+    m->has_vnc_share = 1;
+    m->vnc_share = vm->plan.vnc.share;
+    ctl__vnc_password__init(&cfg->password);
+    cfg->password.text = vm->vnc_password;
+    cfg->password.expires = vm->vnc_expires;
+    m->password = &cfg->password;
+}
 
 static void role_config(Ctl__Boot *m, struct boot_configs *cfg, const struct child *c)
 {
@@ -296,8 +318,7 @@ static void role_config(Ctl__Boot *m, struct boot_configs *cfg, const struct chi
         m->translator = &cfg->translator;
         break;
     default:
-        ctl__ui_config__init(&cfg->ui);
-        cfg->ui.display = str(p->display[0] ? p->display : "none");
+        ui_config(cfg, c->sup->vm);
         m->ui = &cfg->ui;
         break;
     }

@@ -229,6 +229,18 @@ static bool is_dead(const struct child *c)
     return c->pidfd >= 0 && poll(&p, 1, 0) == 1;
 }
 
+/* Whoever typed through a ui-proc that is gone holds no key any more. #syscalls:vmm write */
+static void release_keys(struct vm *vm)
+{
+    uint64_t one = 1;
+
+    if (!vm->page)
+        return;
+    __atomic_fetch_add(&vm->page->input_release, 1, __ATOMIC_SEQ_CST);
+    (void)!write(vm->doorbell_worker, &one, sizeof(one));
+}
+
+
 void sup_child_lose(struct child *c, enum child_cause cause, const char *why)
 {
     if (c->state == CHILD_STOPPING) {
@@ -250,6 +262,8 @@ void sup_child_lose(struct child *c, enum child_cause cause, const char *why)
     if (c->backend_up)
         machine_backend_down(c->sup->vm, c->id);
     c->backend_up = false;
+    if (c->program == SPAWN_UI)
+        release_keys(c->sup->vm);
     condemn(c, cause);
 }
 

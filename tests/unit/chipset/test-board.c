@@ -133,7 +133,7 @@ static void test_i8042(void)
     outb(&f, 0x60, 0xf2);
     CHECK_EQ(inb(&f, 0x60), 0xfa);
     CHECK_EQ(inb(&f, 0x60), 0xab);
-    CHECK_EQ(inb(&f, 0x60), 0x83);
+    CHECK_EQ(inb(&f, 0x60), 0x41); /* 83h, translated */
     while (ack(&f) >= 0)
         lapic_wr(&f, 0xb0, 0);
     outb(&f, 0x64, 0xd3); /* auxiliary loop */
@@ -142,10 +142,12 @@ static void test_i8042(void)
     CHECK_EQ(ack(&f), 0x3c);
     lapic_wr(&f, 0xb0, 0);
     CHECK_EQ(inb(&f, 0x60), 0x5a);
-    outb(&f, 0x64, 0xd4); /* nothing is plugged in there */
+    outb(&f, 0x64, 0xd4); /* a mouse answers its reset */
     outb(&f, 0x60, 0xff);
-    CHECK_EQ(inb(&f, 0x64) & 0x61, 0x61);
-    CHECK_EQ(inb(&f, 0x60), 0xfe);
+    CHECK_EQ(inb(&f, 0x64) & 0x61, 0x21);
+    CHECK_EQ(inb(&f, 0x60), 0xfa);
+    CHECK_EQ(inb(&f, 0x60), 0xaa);
+    CHECK_EQ(inb(&f, 0x60), 0x00);
     CHECK_EQ(inb(&f, 0x64) & 0x61, 0);
 }
 

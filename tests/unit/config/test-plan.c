@@ -98,8 +98,15 @@ static const struct line lines[] = {
      "-global a.b=c: no such property (available: isa-debugcon.iobase, PIIX4_PM.disable_s3, "
      "ICH9-LPC.disable_s3)",
      NULL},
-    {K "-vnc :0",
-     "-vnc: not built in this version: no display is built; use -display none or -nographic", NULL},
+    {K "-vnc :0", NULL, "display=vnc\nvnc=1 :0 to 0 share 0"},
+    {K "-display vnc=[::1]:7,to=9,password=on,share=force-shared", NULL, "vnc=1 ::1:7 to 9 password share 1"},
+    {K "-vnc unix:/tmp/x,lossy=on", NULL, "vnc=2 /tmp/x:0 to 0 lossy share 0"},
+    {K "-vnc none", NULL, "display=vnc\nvnc=3 :0 to 0 share 0"},
+    {K "", NULL, "display=vnc\nvnc=1 127.0.0.1:0 to 99 share 0"},
+    {K "-nographic", NULL, "display=none\n!vnc="},
+    {K "-vnc x", "-vnc x: can't convert to a display number: 'x' (host:number, unix:path or none)", NULL},
+    {K "-vnc :0 -vnc :1", "-vnc :1: only one VNC server is possible", NULL},
+    {K "-vnc :0,websocket=on", "-vnc :0,websocket=on: 'websocket' is not built: websockets are not built", NULL},
 
     /* machine */
     {K "", NULL,
@@ -194,7 +201,7 @@ static const struct line lines[] = {
      NULL},
     {K "-sandbox on,spawn=allow", "-sandbox on,spawn=allow: spawn=allow is not built (built: deny)",
      NULL},
-    {K "-display gtk", "-display gtk: display 'gtk' is not built (available: none)", NULL},
+    {K "-display gtk", "-display gtk: display 'gtk' is not built (available: none, vnc)", NULL},
     {K "-vga std", NULL, "vga=std 16 MiB slot -1 edid on 1280x800"},
     {"-kernel k -vga none", NULL, "!vga="},
     {K "-vga cirrus", "-vga cirrus: VGA card 'cirrus' is not built (available: none, std)", NULL},

@@ -110,6 +110,32 @@ int vm_device_restart(struct vm *vm, const char *id)
     return strcmp(id, "virtio0") ? -ENODEV : 0;
 }
 
+int vm_input(struct vm *vm, const struct abi_input_event *e, unsigned n)
+{
+    char text[64];
+
+    (void)vm;
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(text, sizeof(text), "%u:%u:%d:%d", e[i].type, e[i].code, e[i].a, e[i].b);
+        note(text);
+    }
+    return fake.fail;
+}
+
+int vm_vnc_password(struct vm *vm, const char *password)
+{
+    (void)vm;
+    note(password);
+    return fake.fail;
+}
+
+int vm_vnc_expire(struct vm *vm, int64_t when)
+{
+    (void)vm;
+    note(when ? "later" : "never");
+    return 0;
+}
+
 int vm_screendump(struct vm *vm, const char *path, bool png)
 {
     (void)vm;

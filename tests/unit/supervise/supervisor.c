@@ -301,7 +301,7 @@ static void set_up(void)
     memset(fake, 0, sizeof(fake));
     memset(&seen, 0, sizeof(seen));
     vm.ram_fd = vm.board_fd = vm.page_fd = vm.codepage_fd = vm.doorbell_vmm = vm.doorbell_worker = -1;
-    vm.display_fd = vm.display_ro_fd = -1;
+    vm.input_fd = vm.display_fd = vm.display_ro_fd = -1;
     snprintf(vm.plan.name, sizeof(vm.plan.name), "t");
     vm.plan.n_disk = 1;
     vm.plan.disk[0].used = true;
