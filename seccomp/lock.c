@@ -27,7 +27,7 @@ static const struct sock_fprog filters[SBX_ROLES] = {
     [SBX_NET] = FILTER(bpf_net),
     [SBX_NET_LINK] = FILTER(bpf_net_link),
     [SBX_UI] = FILTER(bpf_ui),
-    [SBX_IMG] = FILTER(bpf_img),
+    [SBX_IMG] = FILTER(bpf_img),   [SBX_NBD] = FILTER(bpf_nbd),
     [SBX_IDE] = FILTER(bpf_ide),
     [SBX_AHCI] = FILTER(bpf_ahci),
     [SBX_NVME] = FILTER(bpf_nvme),

@@ -17,7 +17,7 @@ static const char *const role_names[SBX_ROLES] = {
     [SBX_NET] = "net",
     [SBX_NET_LINK] = "net-link",
     [SBX_UI] = "ui",
-    [SBX_IMG] = "img",
+    [SBX_IMG] = "img",     [SBX_NBD] = "nbd",
     [SBX_IDE] = "ide",
     [SBX_AHCI] = "ahci",
     [SBX_NVME] = "nvme",

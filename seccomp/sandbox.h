@@ -17,7 +17,7 @@ enum sbx_role {
     SBX_NET,
     SBX_NET_LINK,
     SBX_UI,
-    SBX_IMG,
+    SBX_IMG, SBX_NBD,
     SBX_CLERK,
     SBX_TRANSLATOR,
     SBX_IDE,

@@ -43,7 +43,7 @@ const char *tool_log(void)
 int tool_fail(const char *fmt, ...)
 {
     va_list ap;
-    fprintf(stderr, "bulkhead-img: ");
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);

@@ -35,6 +35,8 @@ struct reply {
 
 static int sock = -1;
 static bool locked;
+static enum sbx_role lock_role = SBX_IMG;
+static pid_t other_half; /* in the parent: the child */
 
 /* ---- the parent */
 static struct {
@@ -154,7 +156,12 @@ static void serve(pid_t child)
     static struct request q;
     static struct reply a;
     int status = 0;
-    while (recv(sock, &q, sizeof(q), 0) == sizeof(q)) {
+    for (;;) {
+        ssize_t n = recv(sock, &q, sizeof(q), 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n != sizeof(q))
+            break;
         q.path[OPENER_PATH_MAX - 1] = q.name[OPENER_PATH_MAX - 1] = '\0';
         memset(&a, 0, sizeof(a));
         a.r = serve_one(&q, &a);
@@ -170,9 +177,18 @@ static void serve(pid_t child)
         ;
     if (WIFEXITED(status))
         exit(WEXITSTATUS(status));
-    fprintf(stderr, "bulkhead-img: the half that reads images died of signal %d (%s)\n", WTERMSIG(status),
+    signal(WTERMSIG(status), SIG_DFL);
+    if (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGHUP)
+        raise(WTERMSIG(status)); /* ended by the user: as a program of one piece would end */
+    fprintf(stderr, "%s: the half that reads images died of signal %d (%s)\n", program_invocation_short_name, WTERMSIG(status),
             WTERMSIG(status) == SIGSYS ? "a forbidden system call" : strsignal(WTERMSIG(status)));
     exit(1);
+}
+
+/* The half that works ends first, in its own way. */
+static void pass_on(int sig)
+{
+    kill(other_half, sig);
 }
 
 void opener_start(void)
@@ -180,18 +196,23 @@ void opener_start(void)
     int pair[2];
     pid_t parent = getpid();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-        perror("bulkhead-img: socketpair");
+        perror("socketpair");
         exit(1);
     }
     pid_t child = fork();
     if (child < 0) {
-        perror("bulkhead-img: fork");
+        perror("fork");
         exit(1);
     }
     sock = pair[child == 0];
     close(pair[child != 0]);
-    if (child)
+    if (child) {
+        other_half = child;
+        signal(SIGTERM, pass_on);
+        signal(SIGINT, pass_on);
+        signal(SIGHUP, pass_on);
         serve(child);
+    }
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
         exit(1);
 }
@@ -237,6 +258,11 @@ void opener_grant(const char *path, unsigned flags)
     (void)ask_for(OP_GRANT, path ? path : "", "", flags, NULL);
 }
 
+void opener_role(enum sbx_role role)
+{
+    lock_role = role;
+}
+
 void opener_lock(void)
 {
     const char *step = "";
@@ -246,10 +272,10 @@ void opener_lock(void)
     (void)ask_for(OP_LOCK, "", "", 0, NULL);
     sbx_stage4_setup();
     fflush(NULL);
-    int r = sbx_stage5_lock(SBX_IMG, SBX_REQUIRE, &step);
+    int r = sbx_stage5_lock(lock_role, SBX_REQUIRE, &step);
     if (r == 0)
         return;
-    fprintf(stderr, "bulkhead-img: sandbox, %s: %s\n", step, strerror(-r));
+    fprintf(stderr, "%s: sandbox, %s: %s\n", program_invocation_short_name, step, strerror(-r));
     exit(1);
 }
 

@@ -10,6 +10,7 @@
 #define BULKHEAD_BLOCK_PROC_IMG_OPENER_H
 
 #include <stddef.h>
+#include "seccomp/sandbox.h"
 
 enum {
     OPENER_WRITE = 1,
@@ -24,6 +25,8 @@ enum {
 void opener_start(void);
 /* Before the lock: this name may be opened so. path NULL with OPENER_BELOW: for the whole run. */
 void opener_grant(const char *path, unsigned flags);
+/* The policy of the lock: SBX_IMG unless another is said before it. */
+void opener_role(enum sbx_role role);
 /* Ends granting and locks the child down. Does nothing the second time. */
 void opener_lock(void);
 

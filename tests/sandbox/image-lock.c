@@ -108,9 +108,21 @@ static void check(const char *what, const char *const *argv, const char *input)
     ok(s.died == SIGSYS, "%s: a program started in place of that read ends it (signal %d)", what, s.died);
 }
 
+/* A program that would serve for ever: only the runs in which it dies. */
+static void check_server(const char *what, const char *const *argv, const char *socket_path)
+{
+    struct seen s = trace(argv, NULL, SYS_socket);
+    ok(s.read && s.filtered, "%s: the filter is on at the first byte read of the image", what);
+    ok(s.died == SIGSYS, "%s: a socket made in place of that read ends it (signal %d)", what, s.died);
+    unlink(socket_path);
+    s = trace(argv, NULL, SYS_execve);
+    ok(s.died == SIGSYS, "%s: a program started in place of that read ends it (signal %d)", what, s.died);
+    unlink(socket_path);
+}
+
 int main(int argc, char **argv)
 {
-    char tool[4096], block[4096], dir[] = "/tmp/image-lock-XXXXXX";
+    char tool[4096], block[4096], nbd[4096], at[4096], dir[] = "/tmp/image-lock-XXXXXX";
     if (argc != 2 || !mkdtemp(dir))
         return 2;
     alarm(60);
@@ -124,6 +136,10 @@ int main(int argc, char **argv)
     check("bulkhead-img info", info, NULL);
     check("bulkhead-img convert", copy, NULL);
     check("bulkhead-block --inspect", look_at, image);
+    snprintf(nbd, sizeof(nbd), "%s/bulkhead-nbd", argv[1]);
+    snprintf(at, sizeof(at), "%s/s", dir);
+    const char *export[] = {nbd, "-k", at, image, NULL};
+    check_server("bulkhead-nbd", export, at);
     unlink(image);
     rmdir(dir);
     return ctest_done();
