@@ -275,8 +275,10 @@ static void guest_suspend(struct vm *vm)
 
 static int wake(struct vm *vm, uint32_t reason)
 {
-    int r = machine_wake(vm);
+    /* A vCPU that is still on its way to the parking place would write its old state over the new one. */
+    int r = worker_command(vm, lc.sup, CTL_WORKER_PAUSE);
 
+    r = r < 0 ? r : machine_wake(vm);
     if (r < 0)
         return fail(r, "the machine cannot be woken");
     __atomic_store_n(&vm->page->waking, ACPI_STS_WAKE | reason, __ATOMIC_RELEASE);
