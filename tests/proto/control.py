@@ -135,8 +135,8 @@ def an_unexpected_message_ends_the_child():
 
 def a_refused_display_is_named():
     with dc.Child("bulkhead-ui") as c:
-        c.boot("ui", "ui0", (13, dc.field(1, "vnc")), [])
-        assert c.wait() == 66 and "'vnc'" in c.log_text(), c.log_text()
+        c.boot("ui", "ui0", (13, dc.field(1, "gtk")), [])
+        assert c.wait() == 66 and "'gtk'" in c.log_text(), c.log_text()
 
 
 if __name__ == "__main__":
