@@ -130,6 +130,7 @@ unsigned report_children(const struct supervisor *s, struct child_info *out, uns
     if (n < max)
         report_spawner(s, &out[n++]);
     for (unsigned i = 0; i < s->n_child && n < max; i++)
-        report_child(&s->child[i], &out[n++]);
+        if (s->child[i].config != CHILD_NO_CONFIG || s->child[i].state != CHILD_ABSENT) /* nobody knows a role in reserve */
+            report_child(&s->child[i], &out[n++]);
     return n;
 }
