@@ -179,7 +179,7 @@ def hostfwd_taken_port_is_named():
 def bad_configuration_is_named():
     cases = [({"net": "10.0.2.0/99"}, "net=10.0.2.0/99"), ({"host": "1.2.3.4"}, "host=1.2.3.4"),
              ({"dns": "x"}, "dns=x"), ({"dhcpstart": "10.0.2.2"}, "dhcpstart="),
-             ({"tftp": "/srv"}, "tftp=/srv"), ({"backend": "tap"}, "'tap'"),
+             ({"tftp": "/srv"}, "tftp=/srv"), ({"backend": "vde"}, "'vde'"), ({"backend": "tap"}, "without the network descriptor"),
              ({"ipv6_net": "zz"}, "ipv6-net=zz"), ({"ipv4": False, "ipv6": False}, "ipv4=off"),
              ({"mtu": 20}, "host_mtu=20"), ({"mac": b"\1\0\0\0\0\0"}, "mac="),
              ({"hostfwd": [(False, "name", 80, "", 80)]}, "hostfwd=tcp:name:80"),
