@@ -76,7 +76,7 @@ uint8_t vga_byte_read(struct vga *v, uint32_t addr)
         plane = (unsigned)__builtin_ctz(planes);
     else if (r->gc[GC_MODE] & GC_MODE_READ1)
         return colour_compare(r);
-    return (uint8_t)(r->latch >> 8 * plane);
+    return (uint8_t)(r->latch >> 8 * (plane & 3));
 }
 
 static uint8_t rotated(const struct abi_vga *r, uint8_t b)
