@@ -141,6 +141,8 @@ static int args_read(int argc, char **argv, struct bench_args *a)
         return tool_fail("Flush interval can't be smaller than depth");
     if (a->cache && !tool_cache_known(a->cache))
         return tool_fail("Invalid cache mode");
+    if (a->cache && !strcmp(a->cache, "writethrough"))
+        return tool_fail("Cache mode 'writethrough' is not built for this command (built: writeback, none, directsync, unsafe)");
     b.step = b.step ? b.step : b.size;
     return 0;
 }

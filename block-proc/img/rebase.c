@@ -88,6 +88,8 @@ static int rebase_args(int argc, char **argv, struct rebase_args *a)
         case 'T':
             if (!tool_cache_known(optarg))
                 return tool_fail("Invalid cache option: %s", optarg);
+            if (strcmp(optarg, "writeback"))
+                return tool_fail("Cache mode '%s' is not built for this command (built: writeback)", optarg);
             break;
         default: return 1;
         }
@@ -214,6 +216,8 @@ int cmd_amend(int argc, char **argv)
         case 't':
             if (!tool_cache_known(optarg))
                 return tool_fail("Invalid cache option: %s", optarg);
+            if (strcmp(optarg, "writeback"))
+                return tool_fail("Cache mode '%s' is not built for this command (built: writeback)", optarg);
             break;
         default: return 1;
         }
